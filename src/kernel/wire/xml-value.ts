@@ -1,0 +1,205 @@
+import { parseXML } from '@aws-sdk/xml-builder';
+import { commonFault } from './errors.ts';
+import { isBound, parseTimestamp, rfc3339 } from './json-value.ts';
+import type { ListShape, MapShape, Member, Shape, SimpleShape, StructureShape } from './shape.ts';
+
+/** What the parser gives: text, or children by name (repeated ones as an array), text beside attributes as `#text`. */
+type XmlTree = string | { [name: string]: XmlTree | XmlTree[] };
+
+const ESCAPES: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&apos;', '\r': '&#xD;' };
+
+/** Text that is safe between tags and in attributes. */
+export function escapeXml(text: string): string {
+  return text.replace(/[&<>"'\r]/g, (char) => ESCAPES[char]!).replace(/[\0-\x08\x0b\x0c\x0e-\x1f]/g, '\uFFFD');
+}
+
+/** Parses an XML body and types it. A document type declaration is refused. @throws MalformedXML / MalformedInput */
+export function readXmlBody(shape: Shape, body: Buffer): unknown {
+  const text = body.toString('utf8').trim();
+  if (/<!DOCTYPE/i.test(text)) throw malformed();
+  let root: XmlTree | undefined;
+  try {
+    root = Object.values(parseXML(text) as Record<string, XmlTree>)[0];
+  } catch (error) {
+    throw malformed(error);
+  }
+  return readXml(shape, root ?? '');
+}
+
+function malformed(cause?: unknown) {
+  return commonFault(
+    'SerializationException',
+    'The XML you provided was not well-formed or did not validate against our published schema',
+    cause,
+  );
+}
+
+function readXml(shape: Shape, node: XmlTree | XmlTree[]): unknown {
+  switch (shape.kind) {
+    case 'structure':
+    case 'union':
+      return readXmlStructure(shape, single(node));
+    case 'list':
+    case 'map':
+      throw new Error('collections are read by their holder');
+    case 'unit':
+      return undefined;
+    default:
+      return readSimpleText(shape, textOf(single(node)));
+  }
+}
+
+function readXmlStructure(shape: StructureShape, node: XmlTree): Record<string, unknown> {
+  const out: Record<string, unknown> = {};
+  if (typeof node === 'string') {
+    if (node.trim() !== '') throw malformed();
+    return out;
+  }
+  for (const member of shape.members) {
+    if (isBound(member)) continue;
+    const name = member.traits.xmlName ?? member.name;
+    if (!Object.hasOwn(node, name)) continue;
+    const child = node[name]!;
+    if (member.shape.kind === 'list') out[member.name] = readXmlList(member.shape, member, child);
+    else if (member.shape.kind === 'map') out[member.name] = readXmlMap(member.shape, member, child);
+    else out[member.name] = readXml(member.shape, child);
+  }
+  return out;
+}
+
+function readXmlList(shape: ListShape, member: Member, node: XmlTree | XmlTree[]): unknown[] {
+  const items = member.traits.xmlFlattened ? node : children(single(node), shape.member.traits.xmlName ?? 'member');
+  return many(items).map((item) => readXml(shape.member, item));
+}
+
+function readXmlMap(shape: MapShape, member: Member, node: XmlTree | XmlTree[]): Record<string, unknown> {
+  const entries = member.traits.xmlFlattened ? node : children(single(node), 'entry');
+  const map = Object.create(null) as Record<string, unknown>;
+  for (const entry of many(entries)) {
+    if (typeof entry === 'string') throw malformed();
+    const key = entry[shape.key.traits.xmlName ?? 'key'];
+    const value = entry[shape.value.traits.xmlName ?? 'value'];
+    if (key === undefined || value === undefined) throw malformed();
+    map[textOf(single(key))] = readXml(shape.value, value);
+  }
+  return map;
+}
+
+function children(node: XmlTree, name: string): XmlTree | XmlTree[] {
+  if (typeof node === 'string') return [];
+  return Object.hasOwn(node, name) ? node[name]! : [];
+}
+
+function many(node: XmlTree | XmlTree[]): XmlTree[] {
+  return Array.isArray(node) ? node : [node];
+}
+
+/** A member that may stand once only. */
+function single(node: XmlTree | XmlTree[]): XmlTree {
+  if (!Array.isArray(node)) return node;
+  throw malformed();
+}
+
+function textOf(node: XmlTree): string {
+  if (typeof node === 'string') return node;
+  const text = node['#text'];
+  if (text === undefined || typeof text === 'string') return text ?? '';
+  throw malformed();
+}
+
+/** Types the text of a header, query parameter, path label, form field or XML element. @throws on text of another type */
+export function readSimpleText(shape: SimpleShape, text: string): unknown {
+  switch (shape.kind) {
+    case 'number': {
+      const value = text.trim() === '' ? Number.NaN : Number(text);
+      if (Number.isFinite(value)) return value;
+      throw commonFault('SerializationException', `The value '${clip(text)}' is not a number.`);
+    }
+    case 'boolean':
+      if (text === 'true' || text === 'false') return text === 'true';
+      throw commonFault('SerializationException', `The value '${clip(text)}' is not a boolean.`);
+    case 'timestamp': {
+      const date = parseTimestamp(text);
+      if (!Number.isNaN(date.getTime())) return date;
+      throw commonFault('SerializationException', `The value '${clip(text)}' is not a timestamp.`);
+    }
+    case 'blob':
+      return Buffer.from(text, 'base64');
+    default:
+      return text;
+  }
+}
+
+function clip(text: string): string {
+  return text.length > 60 ? `${text.slice(0, 60)}...` : text;
+}
+
+/** Text of a simple value. @param fallback the format of timestamps that the model leaves open. */
+export function writeSimpleText(shape: SimpleShape, value: unknown, fallback: 'date-time' | 'http-date' = 'date-time'): string {
+  if (shape.kind === 'timestamp') {
+    const date = value as Date;
+    const format = shape.format ?? fallback;
+    if (format === 'http-date') return date.toUTCString();
+    return format === 'epoch-seconds' ? String(date.getTime() / 1000) : rfc3339(date);
+  }
+  if (shape.kind === 'blob') return Buffer.from(value as Uint8Array).toString('base64');
+  return String(value);
+}
+
+/** The XML of a structure's members, without the element around them. */
+export function writeXmlMembers(shape: StructureShape, value: Record<string, unknown>): string {
+  let out = '';
+  for (const member of shape.members) {
+    const item = value[member.name];
+    if (item === undefined || item === null || isBound(member) || member.traits.xmlAttribute) continue;
+    out += writeXmlMember(member, item);
+  }
+  return out;
+}
+
+function writeXmlMember(member: Member, value: unknown): string {
+  const name = member.traits.xmlName ?? member.name;
+  const { shape } = member;
+  if (shape.kind === 'list') return writeXmlList(shape, member, name, value as unknown[]);
+  if (shape.kind === 'map') return writeXmlMap(shape, member, name, value as Record<string, unknown>);
+  return writeXmlElement(shape, name, value);
+}
+
+/** One element with its content; attributes and namespaces as the model says. */
+export function writeXmlElement(shape: Shape, name: string, value: unknown): string {
+  if (shape.kind === 'structure' || shape.kind === 'union') {
+    const record = value as Record<string, unknown>;
+    return `<${name}${attributes(shape, record)}>${writeXmlMembers(shape, record)}</${name}>`;
+  }
+  if (shape.kind === 'list' || shape.kind === 'map') throw new Error('collections are written by their holder');
+  return `<${name}>${escapeXml(writeSimpleText(shape as SimpleShape, value))}</${name}>`;
+}
+
+function attributes(shape: StructureShape, value: Record<string, unknown>): string {
+  const [prefix, uri] = shape.traits.xmlNamespace ?? [];
+  let out = uri === undefined ? '' : ` ${prefix === undefined || prefix === '' ? 'xmlns' : `xmlns:${prefix}`}="${escapeXml(uri)}"`;
+  for (const member of shape.members) {
+    const item = value[member.name];
+    if (!member.traits.xmlAttribute || item === undefined || item === null) continue;
+    out += ` ${member.traits.xmlName ?? member.name}="${escapeXml(String(item))}"`;
+  }
+  return out;
+}
+
+function writeXmlList(shape: ListShape, member: Member, name: string, values: unknown[]): string {
+  const flat = member.traits.xmlFlattened !== undefined;
+  const itemName = flat ? name : (shape.member.traits.xmlName ?? 'member');
+  const items = values.map((item) => writeXmlElement(shape.member, itemName, item)).join('');
+  return flat ? items : `<${name}>${items}</${name}>`;
+}
+
+function writeXmlMap(shape: MapShape, member: Member, name: string, value: Record<string, unknown>): string {
+  const flat = member.traits.xmlFlattened !== undefined;
+  let out = '';
+  for (const [key, item] of Object.entries(value)) {
+    const entryName = flat ? name : 'entry';
+    const keyXml = writeXmlElement(shape.key, shape.key.traits.xmlName ?? 'key', key);
+    out += `<${entryName}>${keyXml}${writeXmlElement(shape.value, shape.value.traits.xmlName ?? 'value', item)}</${entryName}>`;
+  }
+  return flat ? out : `<${name}>${out}</${name}>`;
+}
