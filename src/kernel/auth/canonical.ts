@@ -70,9 +70,7 @@ export function canonicalPath(path: string): string {
     if (segment === '..') kept.pop();
     else if (segment !== '' && segment !== '.') kept.push(segment);
   }
-  const last = segments[segments.length - 1];
-  const openEnd = last === '' || last === '.' || last === '..';
-  const normal = `/${kept.join('/')}${openEnd && kept.length > 0 ? '/' : ''}`;
+  const normal = `/${kept.join('/')}${path.endsWith('/') && kept.length > 0 ? '/' : ''}`;
   return NOTHING_TO_ENCODE_IN_PATH.test(normal) ? normal : percentEncode(normal, true);
 }
 
