@@ -27,6 +27,14 @@ function hexDigit(code: number): number {
   return lower >= 97 && lower <= 102 ? lower - 87 : -1;
 }
 
+/** The byte of the escape `%XX` at `at`. */
+function escapedByte(text: string, at: number): number {
+  const high = hexDigit(text.charCodeAt(at + 1));
+  const low = hexDigit(text.charCodeAt(at + 2));
+  if (high < 0 || low < 0) throw new BadEscape('bad percent escape');
+  return high * 16 + low;
+}
+
 /** Undoes percent escapes; `plusIsSpace` as in a query string. Gives one character per byte. */
 export function percentDecode(text: string, plusIsSpace: boolean): string {
   if (NOTHING_TO_ENCODE.test(text)) return text;
@@ -34,10 +42,7 @@ export function percentDecode(text: string, plusIsSpace: boolean): string {
   for (let i = 0; i < text.length; i++) {
     const code = text.charCodeAt(i);
     if (code === 37) {
-      const high = hexDigit(text.charCodeAt(i + 1));
-      const low = hexDigit(text.charCodeAt(i + 2));
-      if (high < 0 || low < 0) throw new BadEscape('bad percent escape');
-      out += String.fromCharCode(high * 16 + low);
+      out += String.fromCharCode(escapedByte(text, i));
       i += 2;
     } else if (code === 43 && plusIsSpace) out += ' ';
     else out += text[i];
@@ -54,11 +59,22 @@ function percentEncode(bytes: string, keepSlash: boolean): string {
   return out;
 }
 
-/** S3: the key is decoded and encoded exactly once; dots and double slashes are part of the key. */
+/**
+ * S3: every byte of the key is encoded exactly once, however the client spelt it; dots and double slashes are part of
+ * the key, and an escaped slash stays one, as every signer signs it.
+ */
 export function canonicalS3Path(path: string): string {
   if (path === '') return '/';
   if (NOTHING_TO_ENCODE_IN_PATH.test(path)) return path;
-  return percentEncode(percentDecode(path, false), true);
+  let out = '';
+  for (let i = 0; i < path.length; i++) {
+    const code = path.charCodeAt(i);
+    if (code === 37) {
+      out += ESCAPED[escapedByte(path, i)];
+      i += 2;
+    } else out += code === 47 ? '/' : ESCAPED[code & 255];
+  }
+  return out;
 }
 
 /** All other services: dot segments and empty segments go, then the path as sent is encoded once more. */
