@@ -39,7 +39,8 @@ function readModel(data: string, service: string): Model {
 
 function constraintOf(shape: ModelShape): Constraint | undefined {
   const constraint: Constraint = {};
-  if (shape.min !== undefined && !(shape.min === 0 && shape.type !== 'integer' && shape.type !== 'long')) constraint.min = shape.min;
+  if (shape.min !== undefined && !(shape.min === 0 && shape.type !== 'integer' && shape.type !== 'long'))
+    constraint.min = shape.min;
   if (shape.max !== undefined) constraint.max = shape.max;
   if (shape.enum !== undefined) constraint.enum = shape.enum;
   if (shape.pattern !== undefined && shape.pattern !== '.*') {
@@ -84,5 +85,7 @@ if (data === undefined) {
 for (const service of names.length > 0 ? names : readdirSync('src/services')) {
   const table = tableOf(readModel(data, service));
   writeFileSync(`src/services/${service}/constraints.generated.json`, `${JSON.stringify(table, null, 1)}\n`);
-  console.log(`${service}: ${Object.keys(table.operations).length} operations, ${Object.keys(table.members).length} constraints`);
+  console.log(
+    `${service}: ${Object.keys(table.operations).length} operations, ${Object.keys(table.members).length} constraints`,
+  );
 }

@@ -1,7 +1,5 @@
+import type { ErrorStyle } from '../auth/auth-faults.ts';
 import { Fault } from '../fault.ts';
-
-/** How a family of services spells the errors that all services share. */
-export type ErrorStyle = 'json' | 'query' | 'rest-json' | 's3';
 
 type Spelling = readonly [code: string, status: number];
 
@@ -11,21 +9,96 @@ type Spelling = readonly [code: string, status: number];
  * everything that is the client's fault, and the S3 list of error codes.
  */
 const SPELLINGS = {
-  AccessDenied: row(['AccessDeniedException', 400], ['AccessDenied', 403], ['AccessDeniedException', 403], ['AccessDenied', 403]),
-  ExpiredToken: row(['ExpiredTokenException', 400], ['ExpiredToken', 403], ['ExpiredTokenException', 403], ['ExpiredToken', 400]),
-  IncompleteSignature: row(['IncompleteSignatureException', 400], ['IncompleteSignature', 400], ['IncompleteSignatureException', 403], ['AuthorizationHeaderMalformed', 400]),
-  InternalFailure: row(['InternalFailure', 500], ['InternalFailure', 500], ['InternalFailure', 500], ['InternalError', 500]),
-  InvalidAction: row(['UnknownOperationException', 400], ['InvalidAction', 400], ['UnknownOperationException', 404], ['MethodNotAllowed', 405]),
-  InvalidClientTokenId: row(['UnrecognizedClientException', 400], ['InvalidClientTokenId', 403], ['UnrecognizedClientException', 403], ['InvalidAccessKeyId', 403]),
-  MissingAuthenticationToken: row(['MissingAuthenticationTokenException', 400], ['MissingAuthenticationToken', 403], ['MissingAuthenticationTokenException', 403], ['AccessDenied', 403]),
-  NotImplemented: row(['NotImplementedException', 501], ['NotImplemented', 501], ['NotImplementedException', 501], ['NotImplemented', 501]),
-  RequestEntityTooLarge: row(['RequestEntityTooLargeException', 413], ['RequestEntityTooLarge', 413], ['RequestEntityTooLargeException', 413], ['EntityTooLarge', 400]),
-  RequestTimeout: row(['RequestTimeoutException', 408], ['RequestTimeout', 408], ['RequestTimeoutException', 408], ['RequestTimeout', 400]),
-  SerializationException: row(['SerializationException', 400], ['MalformedInput', 400], ['SerializationException', 400], ['MalformedXML', 400]),
-  ServiceUnavailable: row(['ServiceUnavailableException', 503], ['ServiceUnavailable', 503], ['ServiceUnavailableException', 503], ['SlowDown', 503]),
-  SignatureDoesNotMatch: row(['InvalidSignatureException', 400], ['SignatureDoesNotMatch', 403], ['InvalidSignatureException', 403], ['SignatureDoesNotMatch', 403]),
-  ThrottlingException: row(['ThrottlingException', 400], ['Throttling', 400], ['TooManyRequestsException', 429], ['SlowDown', 503]),
-  ValidationError: row(['ValidationException', 400], ['ValidationError', 400], ['ValidationException', 400], ['InvalidArgument', 400]),
+  AccessDenied: row(
+    ['AccessDeniedException', 400],
+    ['AccessDenied', 403],
+    ['AccessDeniedException', 403],
+    ['AccessDenied', 403],
+  ),
+  ExpiredToken: row(
+    ['ExpiredTokenException', 400],
+    ['ExpiredToken', 403],
+    ['ExpiredTokenException', 403],
+    ['ExpiredToken', 400],
+  ),
+  IncompleteSignature: row(
+    ['IncompleteSignatureException', 400],
+    ['IncompleteSignature', 400],
+    ['IncompleteSignatureException', 403],
+    ['AuthorizationHeaderMalformed', 400],
+  ),
+  InternalFailure: row(
+    ['InternalFailure', 500],
+    ['InternalFailure', 500],
+    ['InternalFailure', 500],
+    ['InternalError', 500],
+  ),
+  InvalidAction: row(
+    ['UnknownOperationException', 400],
+    ['InvalidAction', 400],
+    ['UnknownOperationException', 404],
+    ['MethodNotAllowed', 405],
+  ),
+  InvalidClientTokenId: row(
+    ['UnrecognizedClientException', 400],
+    ['InvalidClientTokenId', 403],
+    ['UnrecognizedClientException', 403],
+    ['InvalidAccessKeyId', 403],
+  ),
+  MissingAuthenticationToken: row(
+    ['MissingAuthenticationTokenException', 400],
+    ['MissingAuthenticationToken', 403],
+    ['MissingAuthenticationTokenException', 403],
+    ['AccessDenied', 403],
+  ),
+  NotImplemented: row(
+    ['NotImplementedException', 501],
+    ['NotImplemented', 501],
+    ['NotImplementedException', 501],
+    ['NotImplemented', 501],
+  ),
+  RequestEntityTooLarge: row(
+    ['RequestEntityTooLargeException', 413],
+    ['RequestEntityTooLarge', 413],
+    ['RequestEntityTooLargeException', 413],
+    ['EntityTooLarge', 400],
+  ),
+  RequestTimeout: row(
+    ['RequestTimeoutException', 408],
+    ['RequestTimeout', 408],
+    ['RequestTimeoutException', 408],
+    ['RequestTimeout', 400],
+  ),
+  SerializationException: row(
+    ['SerializationException', 400],
+    ['MalformedInput', 400],
+    ['SerializationException', 400],
+    ['MalformedXML', 400],
+  ),
+  ServiceUnavailable: row(
+    ['ServiceUnavailableException', 503],
+    ['ServiceUnavailable', 503],
+    ['ServiceUnavailableException', 503],
+    ['SlowDown', 503],
+  ),
+  SignatureDoesNotMatch: row(
+    ['InvalidSignatureException', 400],
+    ['SignatureDoesNotMatch', 403],
+    ['InvalidSignatureException', 403],
+    ['SignatureDoesNotMatch', 403],
+  ),
+  ThrottlingException: row(
+    ['ThrottlingException', 400],
+    ['Throttling', 400],
+    ['TooManyRequestsException', 429],
+    ['SlowDown', 503],
+  ),
+  ValidationError: row(
+    ['ValidationException', 400],
+    ['ValidationError', 400],
+    ['ValidationException', 400],
+    ['InvalidArgument', 400],
+  ),
 } as const;
 
 function row(json: Spelling, query: Spelling, restJson: Spelling, s3: Spelling): Record<ErrorStyle, Spelling> {

@@ -27,7 +27,9 @@ export function readJson(shape: Shape, value: unknown, flavour: JsonFlavour, pat
       return readStructure(shape, value, flavour, path, depth);
     case 'list': {
       if (!Array.isArray(value)) throw mismatch(path, 'a list');
-      return value.map((item, index) => readJson(shape.member, item, flavour, `${path}.${index + 1}.member`, depth + 1));
+      return value.map((item, index) =>
+        readJson(shape.member, item, flavour, `${path}.${index + 1}.member`, depth + 1),
+      );
     }
     case 'map': {
       if (!isObject(value)) throw mismatch(path, 'a map');
@@ -62,7 +64,13 @@ export function readJson(shape: Shape, value: unknown, flavour: JsonFlavour, pat
   }
 }
 
-function readStructure(shape: StructureShape, value: unknown, flavour: JsonFlavour, path: string, depth: number): unknown {
+function readStructure(
+  shape: StructureShape,
+  value: unknown,
+  flavour: JsonFlavour,
+  path: string,
+  depth: number,
+): unknown {
   if (!isObject(value)) throw mismatch(path, 'an object');
   const out: Record<string, unknown> = {};
   for (const member of shape.members) {
@@ -71,7 +79,13 @@ function readStructure(shape: StructureShape, value: unknown, flavour: JsonFlavo
     if (!Object.hasOwn(value, key)) continue;
     const item = value[key];
     if (item === null || item === undefined) continue;
-    out[member.name] = readJson(member.shape, item, flavour, path === '' ? member.name : `${path}.${member.name}`, depth + 1);
+    out[member.name] = readJson(
+      member.shape,
+      item,
+      flavour,
+      path === '' ? member.name : `${path}.${member.name}`,
+      depth + 1,
+    );
   }
   if (shape.kind === 'union' && Object.keys(out).length > 1) throw mismatch(path, 'exactly one member of a union');
   return out;

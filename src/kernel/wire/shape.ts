@@ -31,7 +31,16 @@ export interface Traits {
   readonly http?: readonly [string, string, number];
 }
 
-export type SimpleKind = 'string' | 'number' | 'boolean' | 'blob' | 'timestamp' | 'document' | 'bigint' | 'bigdecimal' | 'unit';
+export type SimpleKind =
+  | 'string'
+  | 'number'
+  | 'boolean'
+  | 'blob'
+  | 'timestamp'
+  | 'document'
+  | 'bigint'
+  | 'bigdecimal'
+  | 'unit';
 export type TimestampFormat = 'date-time' | 'http-date' | 'epoch-seconds';
 
 export interface SimpleShape {

@@ -6,7 +6,14 @@ import type { ListShape, MapShape, Member, Shape, SimpleShape, StructureShape } 
 /** What the parser gives: text, or children by name (repeated ones as an array), text beside attributes as `#text`. */
 type XmlTree = string | { [name: string]: XmlTree | XmlTree[] };
 
-const ESCAPES: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&apos;', '\r': '&#xD;' };
+const ESCAPES: Record<string, string> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  "'": '&apos;',
+  '\r': '&#xD;',
+};
 
 /** Text that is safe between tags and in attributes. */
 export function escapeXml(text: string): string {
@@ -135,7 +142,11 @@ function clip(text: string): string {
 }
 
 /** Text of a simple value. @param fallback the format of timestamps that the model leaves open. */
-export function writeSimpleText(shape: SimpleShape, value: unknown, fallback: 'date-time' | 'http-date' = 'date-time'): string {
+export function writeSimpleText(
+  shape: SimpleShape,
+  value: unknown,
+  fallback: 'date-time' | 'http-date' = 'date-time',
+): string {
   if (shape.kind === 'timestamp') {
     const date = value as Date;
     const format = shape.format ?? fallback;
@@ -177,7 +188,10 @@ export function writeXmlElement(shape: Shape, name: string, value: unknown): str
 
 function attributes(shape: StructureShape, value: Record<string, unknown>): string {
   const [prefix, uri] = shape.traits.xmlNamespace ?? [];
-  let out = uri === undefined ? '' : ` ${prefix === undefined || prefix === '' ? 'xmlns' : `xmlns:${prefix}`}="${escapeXml(uri)}"`;
+  let out =
+    uri === undefined
+      ? ''
+      : ` ${prefix === undefined || prefix === '' ? 'xmlns' : `xmlns:${prefix}`}="${escapeXml(uri)}"`;
   for (const member of shape.members) {
     const item = value[member.name];
     if (!member.traits.xmlAttribute || item === undefined || item === null) continue;

@@ -1,0 +1,33 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Config } from '../kernel/config.ts';
+import type { RootCredentials } from '../kernel/store/data-folder.ts';
+import { UsageError } from './program.ts';
+
+/** The lines that point `aws`, SDKs and Terraform at a server. */
+export function exportLines(url: string, region: string, keys: RootCredentials): string[] {
+  return [
+    `export AWS_ENDPOINT_URL=${url}`,
+    `export AWS_REGION=${region} AWS_DEFAULT_REGION=${region}`,
+    `export AWS_ACCESS_KEY_ID=${keys.accessKeyId}`,
+    `export AWS_SECRET_ACCESS_KEY=${keys.secretAccessKey}`,
+  ];
+}
+
+/** Prints the export lines with the root user's key. @throws UsageError before the first start */
+export async function printEnv(config: Config): Promise<void> {
+  const url = config.publicUrl === '' ? `http://${config.host}:${config.port}` : config.publicUrl;
+  process.stdout.write(`${exportLines(url, config.region, await rootKeys(config)).join('\n')}\n`);
+}
+
+async function rootKeys(config: Config): Promise<RootCredentials> {
+  if (config.rootAccessKeyId !== '') {
+    return { accessKeyId: config.rootAccessKeyId, secretAccessKey: config.rootSecretAccessKey };
+  }
+  try {
+    return JSON.parse(await readFile(join(config.data, 'root-credentials.json'), 'utf8')) as RootCredentials;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    throw new UsageError(`no root key in ${config.data}: start the server once, or name its folder with --data`);
+  }
+}

@@ -1,0 +1,73 @@
+import { Command } from 'commander';
+import { type Config, readConfig, SETTINGS } from '../kernel/config.ts';
+import { DataFolderBusyError } from '../kernel/store/data-folder.ts';
+
+/** A mistake of the user: told in one line, without a stack. */
+export class UsageError extends Error {}
+
+function withSettings(command: Command): Command {
+  for (const { flag, help, fallback, env } of SETTINGS) {
+    const shown = fallback === '' ? '' : `, default ${fallback}`;
+    command.option(`--${flag} <value>`, `${help} (${env}${shown})`);
+  }
+  return command;
+}
+
+/** Reads the settings out of a command's options. */
+function configOf(options: Record<string, string | undefined>): Config {
+  const flags = Object.fromEntries(SETTINGS.map(({ flag }) => [flag, options[camel(flag)]]));
+  try {
+    return readConfig(flags, process.env);
+  } catch (error) {
+    throw new UsageError((error as Error).message);
+  }
+}
+
+function camel(flag: string): string {
+  return flag.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
+}
+
+/** Runs the command line. Exit status 0 for success, 1 for a failure, 2 for a wrong use. */
+export async function run(argv: string[]): Promise<void> {
+  const program = new Command('slipway').description('CI/CD on your own machines that speaks AWS.').exitOverride();
+  withSettings(program.command('serve').description('start the server')).action(async (options) => {
+    const { serve } = await import('./serve.ts');
+    await serve(configOf(options));
+  });
+  withSettings(
+    program.command('env').description('print the export lines that point AWS clients at the server'),
+  ).action(async (options) => {
+    const { printEnv } = await import('./env.ts');
+    await printEnv(configOf(options));
+  });
+  withSettings(program.command('demo').description('push an example app through a pipeline to a deployed page'))
+    .option('--keep', 'leave the server running when the demo is done')
+    .option('--self', "push this project's own repository instead of the example")
+    .action(async (options) => {
+      const { demo } = await import('./demo.ts');
+      process.exitCode = await demo(configOf(options), { keep: options.keep === true, self: options.self === true });
+    });
+  try {
+    await program.parseAsync(argv);
+  } catch (error) {
+    process.exitCode = report(error);
+  }
+}
+
+function report(error: unknown): number {
+  const { code, exitCode, message } = error as { code?: string; exitCode?: number; message: string };
+  if (code?.startsWith('commander.')) return exitCode === 0 ? 0 : 2;
+  if (error instanceof UsageError || error instanceof DataFolderBusyError) {
+    process.stderr.write(`slipway: ${message}\n`);
+    return error instanceof UsageError ? 2 : 1;
+  }
+  if (code === 'EADDRINUSE') {
+    const { address, port } = error as { address?: string; port?: number };
+    process.stderr.write(
+      `slipway: ${address}:${port} is in use by another program. Choose another port with --port, or 0 for a free one.\n`,
+    );
+    return 1;
+  }
+  process.stderr.write(`slipway: ${(error as Error).stack ?? message}\n`);
+  return 1;
+}

@@ -1,0 +1,271 @@
+import type { Caller } from './auth/identity.ts';
+import type { Clock } from './clock.ts';
+import type { Logger } from './log.ts';
+import type { AnyTransaction, Database } from './store/database.ts';
+import type { AuditTable } from './store/kernel-tables.ts';
+import { commonFault } from './wire/errors.ts';
+import type { Shape, StructureShape } from './wire/shape.ts';
+
+/** One call on its way into the audit trail. Source of the names: CloudTrail User Guide, "CloudTrail record contents". */
+export interface AuditEntry {
+  readonly id: string;
+  readonly at: Date;
+  readonly caller: Caller;
+  readonly account: string;
+  readonly region: string;
+  readonly eventSource: string;
+  readonly eventName: string;
+  readonly readOnly: boolean;
+  readonly sourceIp: string;
+  readonly userAgent: string;
+  readonly requestId: string;
+  readonly management: boolean;
+  /** Redacted already. */
+  requestParameters: unknown;
+  responseElements: unknown;
+  resources: string[];
+  errorCode?: string;
+  errorMessage?: string;
+  /** `AwsApiCall`, or `AwsServiceEvent` for what a service does by itself. */
+  eventType?: string;
+  additional?: Record<string, unknown>;
+}
+
+const FLUSH_DELAY_MS = 50;
+const FLUSH_ROWS = 500;
+const MAX_PENDING = 50_000;
+const MAX_PARAMETERS_CHARS = 100_000;
+const HIDDEN = 'HIDDEN_DUE_TO_SECURITY_REASONS';
+const SECRET_NAME = /password|secret|sessionToken|privateKey/i;
+
+/**
+ * The record of every call. A mutating call's row is written in the transaction of its change; its outcome, and the rows
+ * of calls that change nothing, follow in batches within 50 ms. When batches cannot be written, calls are refused.
+ */
+export class AuditTrail {
+  readonly #database: Database;
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  #pending: AuditEntry[] = [];
+  #timer: { cancel(): void } | undefined;
+  #flushing: Promise<void> | undefined;
+
+  constructor(database: Database, clock: Clock, log: Logger) {
+    this.#database = database;
+    this.#clock = clock;
+    this.#log = log;
+  }
+
+  /** @throws ServiceUnavailable while the trail cannot be written: nothing happens unrecorded */
+  assertWritable(): void {
+    if (this.#pending.length >= MAX_PENDING) {
+      throw commonFault('ServiceUnavailable', 'The audit trail cannot be written; the call was refused.');
+    }
+  }
+
+  /** Writes the row within the transaction that makes the change. */
+  async writeIn(tx: AnyTransaction, entry: AuditEntry): Promise<void> {
+    await upsert(tx, [entry]);
+  }
+
+  /** Writes, or completes, the row soon. */
+  add(entry: AuditEntry): void {
+    this.#pending.push(entry);
+    if (this.#pending.length >= FLUSH_ROWS) void this.#flushSoon();
+    else this.#timer ??= this.#clock.after(FLUSH_DELAY_MS, () => void this.#flushSoon());
+  }
+
+  async #flushSoon(): Promise<void> {
+    try {
+      await this.flush();
+    } catch (error) {
+      this.#log.error({ err: error }, 'the audit trail could not be written; trying again');
+      this.#timer ??= this.#clock.after(1_000, () => void this.#flushSoon());
+    }
+  }
+
+  /** Writes everything that waits; LookupEvents calls it first, so that a caller sees his own calls. */
+  async flush(): Promise<void> {
+    while (this.#flushing !== undefined) await this.#flushing;
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    if (this.#pending.length === 0) return;
+    this.#flushing = this.#writePending();
+    try {
+      await this.#flushing;
+    } finally {
+      this.#flushing = undefined;
+    }
+  }
+
+  async #writePending(): Promise<void> {
+    const batch = this.#pending;
+    this.#pending = [];
+    try {
+      await this.#database.transaction(async (tx) => {
+        for (let at = 0; at < batch.length; at += FLUSH_ROWS) await upsert(tx, batch.slice(at, at + FLUSH_ROWS));
+      });
+    } catch (error) {
+      this.#pending = [...batch, ...this.#pending];
+      throw error;
+    }
+  }
+}
+
+async function upsert(tx: AnyTransaction, entries: AuditEntry[]): Promise<void> {
+  // An entry may stand twice in a batch (started and completed); the database takes each id once a statement.
+  const rows = [...new Map(entries.map((entry) => [entry.id, entry])).values()].map(rowOf);
+  await tx
+    .insertInto('kernel_audit')
+    .values(rows)
+    .onConflict((c) =>
+      c.column('id').doUpdateSet((e) => ({
+        record: e.ref('excluded.record'),
+        error_code: e.ref('excluded.error_code'),
+        resources: e.ref('excluded.resources'),
+      })),
+    )
+    .execute();
+}
+
+function rowOf(entry: AuditEntry): AuditTable {
+  const { caller } = entry;
+  return {
+    id: entry.id,
+    at: entry.at.getTime(),
+    account: entry.account,
+    region: entry.region,
+    event_source: entry.eventSource,
+    event_name: entry.eventName,
+    read_only: entry.readOnly ? 1 : 0,
+    access_key_id: 'accessKeyId' in caller ? (caller.accessKeyId ?? null) : null,
+    user_name: userNameOf(caller),
+    resources: JSON.stringify(entry.resources),
+    error_code: entry.errorCode ?? null,
+    record: JSON.stringify(cloudTrailRecord(entry)),
+  };
+}
+
+/** CloudTrail's `Username` of an event: the user, the role session, `root`, or the service. */
+function userNameOf(caller: Caller): string | null {
+  switch (caller.type) {
+    case 'IAMUser':
+      return caller.userName;
+    case 'AssumedRole':
+      return caller.sessionName;
+    case 'Root':
+      return 'root';
+    case 'AWSService':
+      return caller.service;
+    case 'Anonymous':
+      return null;
+  }
+}
+
+function cloudTrailRecord(entry: AuditEntry): Record<string, unknown> {
+  return {
+    eventVersion: '1.11',
+    userIdentity: userIdentity(entry.caller),
+    eventTime: entry.at.toISOString().replace(/\.\d{3}Z$/, 'Z'),
+    eventSource: entry.eventSource,
+    eventName: entry.eventName,
+    awsRegion: entry.region,
+    sourceIPAddress: entry.sourceIp,
+    userAgent: entry.userAgent,
+    ...(entry.errorCode === undefined ? {} : { errorCode: entry.errorCode, errorMessage: entry.errorMessage }),
+    requestParameters: bounded(entry.requestParameters),
+    responseElements: bounded(entry.responseElements),
+    ...entry.additional,
+    requestID: entry.requestId,
+    eventID: entry.id,
+    readOnly: entry.readOnly,
+    ...(entry.resources.length === 0
+      ? {}
+      : { resources: entry.resources.map((arn) => ({ ARN: arn, accountId: entry.account })) }),
+    eventType: entry.eventType ?? 'AwsApiCall',
+    managementEvent: entry.management,
+    recipientAccountId: entry.account,
+    eventCategory: entry.management ? 'Management' : 'Data',
+  };
+}
+
+function userIdentity(caller: Caller): Record<string, unknown> {
+  switch (caller.type) {
+    case 'AWSService':
+      return { type: 'AWSService', invokedBy: caller.service };
+    case 'Anonymous':
+      return { type: 'AWSAccount', principalId: '', accountId: 'ANONYMOUS_PRINCIPAL' };
+    case 'AssumedRole':
+      return {
+        type: 'AssumedRole',
+        principalId: caller.principalId,
+        arn: caller.arn,
+        accountId: caller.account,
+        accessKeyId: caller.accessKeyId,
+        sessionContext: {
+          sessionIssuer: {
+            type: 'Role',
+            principalId: caller.roleId,
+            arn: caller.roleArn,
+            accountId: caller.account,
+            userName: caller.roleName,
+          },
+          attributes: {
+            creationDate: new Date(caller.issuedAt).toISOString().replace(/\.\d{3}Z$/, 'Z'),
+            mfaAuthenticated: 'false',
+          },
+        },
+        ...(caller.invokedBy === undefined ? {} : { invokedBy: caller.invokedBy }),
+      };
+    default:
+      return {
+        type: caller.type,
+        principalId: caller.principalId,
+        arn: caller.arn,
+        accountId: caller.account,
+        accessKeyId: caller.accessKeyId,
+        ...(caller.type === 'IAMUser' ? { userName: caller.userName } : {}),
+      };
+  }
+}
+
+function bounded(value: unknown): unknown {
+  if (value === undefined || value === null) return null;
+  const text = JSON.stringify(value);
+  return text.length <= MAX_PARAMETERS_CHARS ? value : { omitted: `${text.length} characters` };
+}
+
+/** A value as the trail may show it: secrets hidden, bytes and streams named by their size, member names as CloudTrail writes them. */
+export function redact(shape: Shape, value: unknown): unknown {
+  if (value === undefined || value === null) return undefined;
+  if (shape.traits.sensitive === 1) return HIDDEN;
+  switch (shape.kind) {
+    case 'structure':
+    case 'union':
+      return redactStructure(shape, value as Record<string, unknown>);
+    case 'list':
+      return (value as unknown[]).map((item) => redact(shape.member, item));
+    case 'map':
+      return Object.fromEntries(
+        Object.entries(value).map(([key, item]) => [key, SECRET_NAME.test(key) ? HIDDEN : redact(shape.value, item)]),
+      );
+    case 'blob':
+      return value instanceof Uint8Array ? { bytes: value.byteLength } : undefined;
+    case 'timestamp':
+      return (value as Date).toISOString();
+    default:
+      return typeof value === 'bigint' ? String(value) : value;
+  }
+}
+
+function redactStructure(shape: StructureShape, record: Record<string, unknown>): Record<string, unknown> {
+  const out: Record<string, unknown> = {};
+  for (const member of shape.members) {
+    const item = record[member.name];
+    if (item === undefined || item === null) continue;
+    const name = member.name.charAt(0).toLowerCase() + member.name.slice(1);
+    const hidden = member.traits.sensitive === 1 || (member.shape.kind === 'string' && SECRET_NAME.test(member.name));
+    out[name] = hidden ? HIDDEN : redact(member.shape, item);
+  }
+  return out;
+}

@@ -1,0 +1,86 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
+import type { Kernel } from '../runtime.ts';
+import type { Service } from '../service.ts';
+import type { HttpRequest } from '../wire/http.ts';
+import { authFault, type ErrorStyle } from './auth-faults.ts';
+import type { Caller, Credential } from './identity.ts';
+import type { ParsedAuthorization } from './signed-request.ts';
+import { hasAuthorization, parseAuthorization, type VerifiedSignature, verifySignature } from './sigv4.ts';
+
+/** Outcome of authentication. Every handler gets its caller from here; there is no default identity. */
+export interface Authenticated {
+  readonly caller: Caller;
+  readonly region: string;
+  readonly parsed: ParsedAuthorization;
+  readonly verified: VerifiedSignature;
+}
+
+const REGION = /^[a-z]{2}(-[a-z]+)+-\d$/;
+
+/** True when the request carries a signature of any kind. */
+export function isSigned(request: HttpRequest): boolean {
+  return hasAuthorization(request);
+}
+
+/** Reads the signature and checks all that needs no secret. @throws in the service's style */
+export function readAuthorization(kernel: Kernel, service: Service, request: HttpRequest): ParsedAuthorization {
+  return parseAuthorization(request, {
+    style: service.errorStyle,
+    service: service.signingName,
+    hasRegion: (region) => REGION.test(region),
+    now: kernel.clock.now(),
+  });
+}
+
+/**
+ * Finds the key and verifies the signature.
+ * @param bodyHash SHA-256 (hex) of a body that was read; for streams the claimed hash is verified here and the bytes later.
+ */
+export async function authenticate(
+  kernel: Kernel,
+  service: Service,
+  request: HttpRequest,
+  parsed: ParsedAuthorization,
+  bodyHash: string | undefined,
+): Promise<Authenticated> {
+  const style = service.errorStyle;
+  const credential = await findCredential(kernel, parsed.accessKeyId);
+  const secret = credential?.active === true ? credential.secretAccessKey : undefined;
+  const verified = verifySignature(request, parsed, { style, secret, bodyHash });
+  checkToken(kernel, credential!, parsed.sessionToken, style);
+  return { caller: credential!.caller, region: parsed.region, parsed, verified };
+}
+
+async function findCredential(kernel: Kernel, accessKeyId: string): Promise<Credential | undefined> {
+  const { config } = kernel;
+  if (accessKeyId !== config.rootAccessKeyId) return kernel.identity.findCredential(accessKeyId);
+  return {
+    accessKeyId,
+    secretAccessKey: config.rootSecretAccessKey,
+    active: true,
+    caller: {
+      type: 'Root',
+      account: config.account,
+      arn: `arn:aws:iam::${config.account}:root`,
+      principalId: config.account,
+      accessKeyId,
+    },
+  };
+}
+
+/** Temporary keys come with their token, long-term keys with none. The signature has been verified already. */
+function checkToken(kernel: Kernel, credential: Credential, token: string | undefined, style: ErrorStyle): void {
+  const { sessionToken, expiresAt } = credential;
+  if (sessionToken === undefined) {
+    if (token !== undefined) throw authFault(style, 'invalidToken');
+    return;
+  }
+  if (token === undefined || !sameText(token, sessionToken)) throw authFault(style, 'invalidToken');
+  if (expiresAt !== undefined && kernel.clock.now().getTime() >= expiresAt) throw authFault(style, 'expiredToken');
+}
+
+/** Compares in a time that does not depend on where the texts differ. */
+export function sameText(a: string, b: string): boolean {
+  const digest = (text: string) => createHash('sha256').update(text).digest();
+  return timingSafeEqual(digest(a), digest(b));
+}

@@ -1,0 +1,93 @@
+import type { CompiledPolicy } from './policy-grammar.ts';
+
+/** Who makes a call. Source of the forms: CloudTrail's `userIdentity` element. */
+export type Caller = RootCaller | UserCaller | RoleCaller | ServiceCaller | AnonymousCaller;
+
+interface Identified {
+  readonly account: string;
+  readonly arn: string;
+  /** `AIDA...`, `AROA...:session`, or the account id for root. */
+  readonly principalId: string;
+  readonly accessKeyId?: string;
+}
+export interface RootCaller extends Identified {
+  readonly type: 'Root';
+}
+export interface UserCaller extends Identified {
+  readonly type: 'IAMUser';
+  readonly userName: string;
+}
+export interface RoleCaller extends Identified {
+  readonly type: 'AssumedRole';
+  readonly roleArn: string;
+  readonly roleName: string;
+  readonly roleId: string;
+  readonly sessionName: string;
+  /** Epoch milliseconds. */
+  readonly issuedAt: number;
+  readonly sessionPolicies: readonly CompiledPolicy[];
+  /** The service that works as this role, if one does. */
+  readonly invokedBy?: string;
+  readonly sourceIdentity?: string;
+}
+/** A part of Slipway itself, as `codepipeline.amazonaws.com`: what reconcilers and consumers run as. */
+export interface ServiceCaller {
+  readonly type: 'AWSService';
+  readonly account: string;
+  readonly service: string;
+}
+/** An unsigned request; only data-plane routes and S3 accept one, and only where a resource policy allows it. */
+export interface AnonymousCaller {
+  readonly type: 'Anonymous';
+  readonly account: string;
+}
+
+/** A secret key and whom it stands for. */
+export interface Credential {
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+  readonly sessionToken?: string;
+  /** Epoch milliseconds, for temporary credentials. */
+  readonly expiresAt?: number;
+  readonly active: boolean;
+  readonly caller: Caller;
+}
+
+/** The policies that decide what a caller may do, compiled. */
+export interface CallerPolicies {
+  readonly identity: readonly CompiledPolicy[];
+  readonly boundary?: CompiledPolicy;
+  readonly session?: readonly CompiledPolicy[];
+  /** Tags of the principal, for `aws:PrincipalTag/*`. */
+  readonly tags?: Readonly<Record<string, string>>;
+}
+
+export interface AssumeRoleRequest {
+  readonly roleArn: string;
+  readonly sessionName: string;
+  /** The service that assumes it: `codebuild.amazonaws.com`. */
+  readonly service: string;
+  /** Resource on whose behalf the service works (`aws:SourceArn`). */
+  readonly sourceArn?: string;
+  /** Life of the credentials in seconds, 900 to 43200; 3600 by default. */
+  readonly durationSeconds?: number;
+}
+
+/** Temporary credentials as STS hands them out. */
+export interface TemporaryCredentials {
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+  readonly sessionToken: string;
+  /** Epoch milliseconds. */
+  readonly expiresAt: number;
+}
+
+/** What the kernel needs to know of identities; the iam service provides it. Answers come from caches where possible. */
+export interface IdentitySource {
+  /** The credential behind an access key id, long-term or temporary; undefined when there is none. */
+  findCredential(accessKeyId: string): Credential | undefined | Promise<Credential | undefined>;
+  /** The caller's policies. */
+  policiesOf(caller: Caller): CallerPolicies | Promise<CallerPolicies>;
+  /** Checks a password made by CreateServiceSpecificCredential, in constant time. */
+  verifyServicePassword(service: string, userName: string, password: string): Promise<Caller | undefined>;
+}

@@ -1,0 +1,126 @@
+import { resolve } from 'node:path';
+import type { LogLevel } from './log.ts';
+
+/** Every setting of the server. Flags win over environment variables, those over defaults. */
+export interface Config {
+  host: string;
+  port: number;
+  /** Folder of the embedded store, keys and caches. */
+  data: string;
+  account: string;
+  region: string;
+  /** `postgres://...`, or empty for SQLite in the data folder. */
+  databaseUrl: string;
+  /** Address that clients use, without a trailing slash; empty to derive it from host and port. */
+  publicUrl: string;
+  rootAccessKeyId: string;
+  rootSecretAccessKey: string;
+  executor: 'auto' | 'process';
+  /** Builds that run at once. */
+  maxConcurrentBuilds: number;
+  logLevel: LogLevel;
+}
+
+interface Setting<K extends keyof Config> {
+  key: K;
+  flag: string;
+  env: string;
+  fallback: string;
+  help: string;
+  read(text: string): Config[K];
+}
+
+const text = (value: string): string => value;
+
+function oneOf<T extends string>(...allowed: T[]): (value: string) => T {
+  return (value) => {
+    if ((allowed as string[]).includes(value)) return value as T;
+    throw new Error(`must be one of ${allowed.join(', ')}`);
+  };
+}
+
+function whole(min: number, max: number): (value: string) => number {
+  return (value) => {
+    const number = Number(value);
+    if (/^\d+$/.test(value) && number >= min && number <= max) return number;
+    throw new Error(`must be a whole number from ${min} to ${max}`);
+  };
+}
+
+function matching(pattern: RegExp, what: string): (value: string) => string {
+  return (value) => {
+    if (pattern.test(value)) return value;
+    throw new Error(`must be ${what}`);
+  };
+}
+
+function setting<K extends keyof Config>(
+  key: K,
+  flag: string,
+  fallback: string,
+  help: string,
+  read: (value: string) => Config[K],
+): Setting<K> {
+  return { key, flag, env: `SLIPWAY_${flag.toUpperCase().replaceAll('-', '_')}`, fallback, help, read };
+}
+
+/** The one table of settings; the docs and `slipway serve --help` are made from it. */
+export const SETTINGS = [
+  setting('host', 'host', '127.0.0.1', 'address to listen on', text),
+  setting('port', 'port', '4566', 'port of the API, git and websites; 0 takes a free one', whole(0, 65_535)),
+  setting('data', 'data', '.slipway', 'data folder', (value) => resolve(value)),
+  setting('account', 'account', '123456789012', 'account id', matching(/^\d{12}$/, '12 digits')),
+  setting(
+    'region',
+    'region',
+    'us-east-1',
+    'default region',
+    matching(/^[a-z]{2}(-[a-z]+)+-\d$/, 'a region name such as us-east-1'),
+  ),
+  setting('databaseUrl', 'database-url', '', 'PostgreSQL address; SQLite in the data folder when empty', text),
+  setting('publicUrl', 'public-url', '', 'address that clients use; http://host:port when empty', (value) =>
+    value.replace(/\/+$/, ''),
+  ),
+  setting(
+    'rootAccessKeyId',
+    'root-access-key-id',
+    '',
+    'access key id of the root user; made on first start when empty',
+    text,
+  ),
+  setting('rootSecretAccessKey', 'root-secret-access-key', '', 'secret access key of the root user', text),
+  setting('executor', 'executor', 'auto', 'where builds run: auto or process', oneOf('auto', 'process')),
+  setting('maxConcurrentBuilds', 'max-concurrent-builds', '20', 'builds that run at once', whole(1, 1000)),
+  setting(
+    'logLevel',
+    'log-level',
+    'warn',
+    'silent, error, warn, info or debug',
+    oneOf('silent', 'error', 'warn', 'info', 'debug'),
+  ),
+] as const;
+
+/**
+ * Reads the settings. @param flags by flag name; @param env such as `process.env`.
+ * @throws Error naming the flag or variable whose value is not allowed.
+ */
+export function readConfig(
+  flags: Readonly<Record<string, string | undefined>>,
+  env: Readonly<Record<string, string | undefined>>,
+): Config {
+  const config: Record<string, unknown> = {};
+  for (const { key, flag, env: variable, fallback, read } of SETTINGS) {
+    const fromFlag = flags[flag];
+    const value = fromFlag ?? env[variable] ?? fallback;
+    try {
+      config[key] = read(value);
+    } catch (error) {
+      throw new Error(`${fromFlag === undefined ? variable : `--${flag}`}=${value}: ${(error as Error).message}`);
+    }
+  }
+  const { rootAccessKeyId, rootSecretAccessKey } = config as unknown as Config;
+  if ((rootAccessKeyId === '') !== (rootSecretAccessKey === '')) {
+    throw new Error('SLIPWAY_ROOT_ACCESS_KEY_ID and SLIPWAY_ROOT_SECRET_ACCESS_KEY go together: set both or neither');
+  }
+  return config as unknown as Config;
+}

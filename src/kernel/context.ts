@@ -1,0 +1,120 @@
+import type { Kysely } from 'kysely';
+import type { Caller, TemporaryCredentials } from './auth/identity.ts';
+import type { Clock } from './clock.ts';
+import type { Config } from './config.ts';
+import type { Ids } from './ids.ts';
+import type { Logger } from './log.ts';
+import type { OperationInput, OperationName, OperationOutput, SdkModule } from './operation-types.ts';
+import type { Secrets } from './secrets.ts';
+import type { BlobStore } from './store/blobs.ts';
+import type { DatabaseKind } from './store/dialect.ts';
+
+/** An event before the bus adds id, time, account and region. Source: EventBridge User Guide, "AWS service event metadata". */
+export interface EventDraft {
+  /** `aws.codecommit` */
+  source: string;
+  detailType: string;
+  /** ARNs of the resources that the event is about. */
+  resources: string[];
+  detail: Record<string, unknown>;
+  /** Given when it must be known before; else made. */
+  id?: string;
+  /** Defaults to the context's time. */
+  time?: Date;
+}
+
+/** An event as consumers get it. */
+export interface BusEvent {
+  id: string;
+  source: string;
+  detailType: string;
+  account: string;
+  region: string;
+  /** RFC 3339, whole seconds. */
+  time: string;
+  resources: string[];
+  detail: Record<string, unknown>;
+}
+
+/** One write transaction. Everything done through it is committed together, or not at all. */
+export interface Tx {
+  /** The transaction's queries, typed by the caller's tables. */
+  db<Tables>(): Kysely<Tables>;
+  readonly kind: DatabaseKind;
+  /** Puts an event into the outbox: delivered at least once after the commit, in order of commits. */
+  emit(event: EventDraft): Promise<void>;
+  /** Has a reconciler look at a key, at once or at a time. A key that waits already keeps the earlier time. */
+  wake(reconciler: string, key: string, at?: Date): Promise<void>;
+  /** Runs after the commit, in this process only and not at all if it dies: for caches and in-process listeners. */
+  afterCommit(run: () => void): void;
+}
+
+/** A call that did not come through the API, for the audit trail. */
+export interface RecordedEvent {
+  /** `codecommit.amazonaws.com` */
+  eventSource: string;
+  /** `GitPush` */
+  eventName: string;
+  readOnly: boolean;
+  /** ARNs. */
+  resources: string[];
+  requestParameters?: Record<string, unknown>;
+  additionalEventData?: Record<string, unknown>;
+  errorCode?: string;
+  errorMessage?: string;
+}
+
+export interface RoleOptions {
+  /** The service that assumes the role: `codepipeline.amazonaws.com`. */
+  service: string;
+  sessionName: string;
+  /** `aws:SourceArn` for the role's trust policy. */
+  sourceArn?: string;
+  durationSeconds?: number;
+}
+
+/** What a handler, consumer or reconciler works with. */
+export interface Context {
+  readonly requestId: string;
+  readonly caller: Caller;
+  readonly account: string;
+  readonly region: string;
+  /** Peer address of the request, or the service's name for calls from inside. */
+  readonly sourceIp: string;
+  readonly userAgent: string;
+  readonly config: Config;
+  readonly log: Logger;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly blobs: BlobStore;
+  readonly secrets: Secrets;
+  /** Aborted when the client hangs up or the server stops. */
+  readonly signal: AbortSignal;
+  /** `http://127.0.0.1:4566`: where clients reach this installation. */
+  readonly publicUrl: string;
+  now(): Date;
+  /** Reads outside a transaction, typed by the caller's tables. */
+  db<Tables>(): Kysely<Tables>;
+  /** One write transaction; durable when it resolves. Inside it nothing but the database is awaited. */
+  tx<T>(run: (tx: Tx) => Promise<T>): Promise<T>;
+  /** Calls another service as this caller: validated, authorised, recorded, in process. The type is the SDK module's. */
+  call<M extends SdkModule, N extends OperationName<M>>(
+    service: string,
+    operation: N,
+    input: OperationInput<M, N>,
+  ): Promise<OperationOutput<M, N>>;
+  /** The same context acting as a role that really is assumed. @throws AccessDenied when the trust policy says no */
+  as(roleArn: string, options: RoleOptions): Promise<Context>;
+  /** Assumes a role for somebody else's use, such as a build. */
+  credentialsFor(roleArn: string, options: RoleOptions): Promise<TemporaryCredentials>;
+  /** The same context as a part of Slipway itself, in an account and region. */
+  asService(service: string, account: string, region: string): Context;
+  /** The same context acting as another identified caller (a git client, a website visitor). */
+  withCaller(caller: Caller): Context;
+  /** Writes what waits of the audit trail, so that the caller sees his own calls. */
+  flushAudit(): Promise<void>;
+  /** Records what a data-plane route did (a git push): same form and place as an API call. */
+  record(event: RecordedEvent): void;
+  /** @throws AccessDenied in AWS's words unless the caller may do `action` on `resource`. */
+  authorize(action: string, resource: string, conditions?: Readonly<Record<string, string | string[]>>): Promise<void>;
+}

@@ -1,0 +1,334 @@
+import type { Kysely } from 'kysely';
+import { AuditTrail } from './audit.ts';
+import { authorizeCall } from './auth/authorize.ts';
+import type { Caller, IdentitySource, TemporaryCredentials } from './auth/identity.ts';
+import type { Clock } from './clock.ts';
+import type { Config } from './config.ts';
+import type { BusEvent, Context, EventDraft, RecordedEvent, RoleOptions, Tx } from './context.ts';
+import { WorkQueue, writeWake } from './engine/work-queue.ts';
+import { OutboxDispatcher, writeToOutbox } from './events/outbox.ts';
+import type { Ids } from './ids.ts';
+import type { Logger } from './log.ts';
+import type { OperationInput, OperationName, OperationOutput, SdkModule } from './operation-types.ts';
+import type { Secrets } from './secrets.ts';
+import type { ConditionKeys, Consumer, Reconciler, Service } from './service.ts';
+import type { BlobStore } from './store/blobs.ts';
+import type { AnyTransaction, Database } from './store/database.ts';
+import { commonFault } from './wire/errors.ts';
+import { invoke } from './wire/invoke.ts';
+
+/** What the composition root hands to the kernel. */
+export interface KernelParts {
+  config: Config;
+  database: Database;
+  blobs: BlobStore;
+  secrets: Secrets;
+  clock: Clock;
+  ids: Ids;
+  log: Logger;
+  services: readonly Service[];
+}
+
+/** Everything of a request that its context carries. */
+export interface CallFrame {
+  caller: Caller;
+  account: string;
+  region: string;
+  requestId: string;
+  sourceIp: string;
+  userAgent: string;
+  signal: () => AbortSignal;
+  /** Runs within the first transaction of a mutating call, to write its audit record with the change. */
+  firstTransaction?: (tx: AnyTransaction) => Promise<void>;
+}
+
+/** One running installation: its services, store, bus and engine. */
+export class Kernel {
+  readonly config: Config;
+  readonly database: Database;
+  readonly blobs: BlobStore;
+  readonly secrets: Secrets;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly log: Logger;
+  readonly services: ReadonlyMap<string, Service>;
+  readonly audit: AuditTrail;
+  readonly outbox: OutboxDispatcher;
+  readonly work: WorkQueue;
+  readonly identity: IdentitySource;
+  /** Set when the server listens; clients reach it there. */
+  publicUrl = '';
+  readonly #stopping = new AbortController();
+
+  constructor(parts: KernelParts) {
+    this.config = parts.config;
+    this.database = parts.database;
+    this.blobs = parts.blobs;
+    this.secrets = parts.secrets;
+    this.clock = parts.clock;
+    this.ids = parts.ids;
+    this.log = parts.log;
+    this.services = new Map(parts.services.map((service) => [service.name, service]));
+    this.audit = new AuditTrail(parts.database, parts.clock, parts.log);
+    this.outbox = new OutboxDispatcher({
+      ...parts,
+      consumers: parts.services.flatMap((service) => service.consumers ?? []),
+      contextFor: (consumer, event) => this.#consumerContext(consumer, event),
+    });
+    const reconcilers = parts.services.flatMap((service) =>
+      (service.reconcilers ?? []).map((reconciler) => [reconciler.name, reconciler] as const),
+    );
+    this.work = new WorkQueue({
+      ...parts,
+      node: parts.ids.uuid(),
+      reconcilers: new Map(reconcilers),
+      contextFor: (reconciler) => this.#reconcilerContext(reconciler),
+    });
+    const provider = parts.services.find((service) => service.provides?.identity !== undefined);
+    if (provider === undefined) throw new Error('no service provides identities');
+    this.identity = provider.provides!.identity!(this.serviceContext(provider.eventSource));
+  }
+
+  /** Aborted when the server stops: long work ends, connections close. */
+  get stopping(): AbortSignal {
+    return this.#stopping.signal;
+  }
+
+  beginStop(): void {
+    this.#stopping.abort();
+  }
+
+  service(name: string): Service {
+    const service = this.services.get(name);
+    if (service === undefined) throw new Error(`no service ${name}`);
+    return service;
+  }
+
+  /** A context for what the installation does by itself, as a service principal in an account and region. */
+  serviceContext(principal: string, account = this.config.account, region = this.config.region): Context {
+    return createContext(this, {
+      caller: { type: 'AWSService', account, service: principal },
+      account,
+      region,
+      requestId: this.ids.uuid(),
+      sourceIp: principal,
+      userAgent: principal,
+      signal: () => this.stopping,
+    });
+  }
+
+  #consumerContext(consumer: Consumer, event: BusEvent): Context {
+    return this.serviceContext(
+      this.#ownerOf((service) => service.consumers?.includes(consumer)),
+      event.account,
+      event.region,
+    );
+  }
+
+  #reconcilerContext(reconciler: Reconciler): Context {
+    return this.serviceContext(this.#ownerOf((service) => service.reconcilers?.includes(reconciler)));
+  }
+
+  #ownerOf(owns: (service: Service) => boolean | undefined): string {
+    for (const service of this.services.values()) if (owns(service)) return service.eventSource;
+    throw new Error('nobody owns this');
+  }
+}
+
+/** Makes a context of a frame. */
+export function createContext(kernel: Kernel, frame: CallFrame): Context {
+  return new KernelContext(kernel, frame);
+}
+
+class KernelContext implements Context {
+  readonly #kernel: Kernel;
+  readonly #frame: CallFrame;
+
+  constructor(kernel: Kernel, frame: CallFrame) {
+    this.#kernel = kernel;
+    this.#frame = frame;
+  }
+
+  get requestId() {
+    return this.#frame.requestId;
+  }
+  get caller() {
+    return this.#frame.caller;
+  }
+  get account() {
+    return this.#frame.account;
+  }
+  get region() {
+    return this.#frame.region;
+  }
+  get sourceIp() {
+    return this.#frame.sourceIp;
+  }
+  get userAgent() {
+    return this.#frame.userAgent;
+  }
+  get signal() {
+    return this.#frame.signal();
+  }
+  get config() {
+    return this.#kernel.config;
+  }
+  get log() {
+    return this.#kernel.log;
+  }
+  get clock() {
+    return this.#kernel.clock;
+  }
+  get ids() {
+    return this.#kernel.ids;
+  }
+  get blobs() {
+    return this.#kernel.blobs;
+  }
+  get secrets() {
+    return this.#kernel.secrets;
+  }
+  get publicUrl() {
+    return this.#kernel.publicUrl;
+  }
+
+  now(): Date {
+    return this.#kernel.clock.now();
+  }
+
+  db<Tables>(): Kysely<Tables> {
+    return this.#kernel.database.reader as unknown as Kysely<Tables>;
+  }
+
+  async tx<T>(run: (tx: Tx) => Promise<T>): Promise<T> {
+    const kernel = this.#kernel;
+    const first = this.#frame.firstTransaction;
+    let effects: TxEffects = newEffects();
+    const result = await kernel.database.transaction(async (transaction) => {
+      effects = newEffects(); // a retried transaction starts anew
+      const value = await run(contextTx(kernel, this.#frame, transaction, effects));
+      if (first !== undefined) await first(transaction);
+      return value;
+    });
+    if (first !== undefined) delete this.#frame.firstTransaction;
+    for (const effect of effects.afterCommit) effect();
+    if (effects.emitted) kernel.outbox.poke();
+    if (effects.woke) kernel.work.poke();
+    return result;
+  }
+
+  async call<M extends SdkModule, N extends OperationName<M>>(
+    service: string,
+    operation: N,
+    input: OperationInput<M, N>,
+  ): Promise<OperationOutput<M, N>> {
+    const kernel = this.#kernel;
+    const frame = { ...this.#frame, requestId: kernel.ids.uuid() };
+    delete frame.firstTransaction;
+    return (await invoke(
+      kernel,
+      kernel.service(service),
+      operation,
+      input as Record<string, unknown>,
+      frame,
+    )) as OperationOutput<M, N>;
+  }
+
+  async as(roleArn: string, options: RoleOptions): Promise<Context> {
+    const { caller } = await this.#assume(roleArn, options);
+    const frame = { ...this.#frame, caller, sourceIp: options.service, userAgent: options.service };
+    delete frame.firstTransaction;
+    return new KernelContext(this.#kernel, frame);
+  }
+
+  async credentialsFor(roleArn: string, options: RoleOptions): Promise<TemporaryCredentials> {
+    return (await this.#assume(roleArn, options)).credentials;
+  }
+
+  async #assume(roleArn: string, options: RoleOptions) {
+    for (const service of this.#kernel.services.values()) {
+      const assume = service.provides?.assumeRole;
+      if (assume !== undefined)
+        return assume(roleArn, options, this.asService(options.service, this.account, this.region));
+    }
+    throw commonFault('AccessDenied', `${options.service} cannot assume ${roleArn}: this installation has no STS`);
+  }
+
+  asService(service: string, account: string, region: string): Context {
+    return this.#kernel.serviceContext(service, account, region);
+  }
+
+  withCaller(caller: Caller): Context {
+    return new KernelContext(this.#kernel, { ...this.#frame, caller, account: caller.account });
+  }
+
+  flushAudit(): Promise<void> {
+    return this.#kernel.audit.flush();
+  }
+
+  record(event: RecordedEvent): void {
+    const { caller, account, region, sourceIp, userAgent, requestId } = this.#frame;
+    const { additionalEventData, ...rest } = event;
+    this.#kernel.audit.add({
+      id: this.ids.uuid(),
+      at: this.now(),
+      caller,
+      account,
+      region,
+      sourceIp,
+      userAgent,
+      requestId,
+      management: true,
+      responseElements: undefined,
+      ...rest,
+      requestParameters: event.requestParameters,
+      ...(additionalEventData === undefined ? {} : { additional: { additionalEventData } }),
+    });
+  }
+
+  async authorize(action: string, resource: string, conditions: ConditionKeys = {}): Promise<void> {
+    await authorizeCall(this.#kernel.identity, this, { action, resources: [{ arn: resource }], conditions });
+  }
+}
+
+interface TxEffects {
+  emitted: boolean;
+  woke: boolean;
+  afterCommit: (() => void)[];
+}
+
+function newEffects(): TxEffects {
+  return { emitted: false, woke: false, afterCommit: [] };
+}
+
+function contextTx(kernel: Kernel, frame: CallFrame, transaction: AnyTransaction, effects: TxEffects): Tx {
+  return {
+    kind: kernel.database.kind,
+    db: <Tables>() => transaction as unknown as Kysely<Tables>,
+    async emit(draft: EventDraft) {
+      effects.emitted = true;
+      const now = kernel.clock.now();
+      await writeToOutbox(transaction, busEvent(draft, frame, kernel.ids, now), now.getTime());
+    },
+    async wake(reconciler: string, key: string, at?: Date) {
+      effects.woke = true;
+      await writeWake(transaction, reconciler, key, (at ?? kernel.clock.now()).getTime());
+    },
+    afterCommit(run: () => void) {
+      effects.afterCommit.push(run);
+    },
+  };
+}
+
+function busEvent(draft: EventDraft, frame: CallFrame, ids: Ids, now: Date): BusEvent {
+  return {
+    id: draft.id ?? ids.uuid(),
+    source: draft.source,
+    detailType: draft.detailType,
+    account: frame.account,
+    region: frame.region,
+    time: (draft.time ?? now).toISOString().replace(/\.\d{3}Z$/, 'Z'),
+    resources: draft.resources,
+    detail: draft.detail,
+  };
+}

@@ -1,0 +1,155 @@
+import type { ErrorStyle } from './auth/auth-faults.ts';
+import type { Caller, IdentitySource, TemporaryCredentials } from './auth/identity.ts';
+import type { CompiledPolicy } from './auth/policy-grammar.ts';
+import type { BusEvent, Context, RoleOptions } from './context.ts';
+import type { OperationInput, OperationName, OperationOutput, SdkModule, ValidInput } from './operation-types.ts';
+import type { Migrations } from './store/migrate.ts';
+import type { Exchange, HttpRequest } from './wire/http.ts';
+import type { OperationShape } from './wire/shape.ts';
+import type { ConstraintTable } from './wire/validate.ts';
+
+export type { OperationInput, OperationName, OperationOutput, SdkModule, ValidInput } from './operation-types.ts';
+
+/** A resource that IAM evaluates: its ARN, and what the resource itself says about access. */
+export interface ResourceRef {
+  arn: string;
+  /** The resource's own policy, such as a bucket policy, compiled. */
+  policy?: CompiledPolicy;
+  /** Account that owns the resource where it is not the ARN's (S3 ARNs carry none). */
+  account?: string;
+  /** Tags, for `aws:ResourceTag/*`. */
+  tags?: Readonly<Record<string, string>>;
+}
+
+export type Resource = string | ResourceRef;
+
+/** IAM condition keys of a call beside the global ones, such as `codecommit:References`. */
+export type ConditionKeys = Readonly<Record<string, string | string[]>>;
+
+/** One operation of a service. Leaving out `resource` does not compile: there is no unauthorised operation. */
+export interface Operation<M extends SdkModule, N extends OperationName<M>> {
+  /** What IAM evaluates: `*` where the action has no resource; several mean that each must be allowed. */
+  resource(
+    input: ValidInput<OperationInput<M, N>>,
+    ctx: Context,
+  ): Resource | Resource[] | Promise<Resource | Resource[]>;
+  /** IAM action where it is not `<prefix>:<operation>`; `null` for the few calls that anybody may make for himself (GetCallerIdentity). */
+  action?: string | null | ((input: ValidInput<OperationInput<M, N>>) => string);
+  conditions?(input: ValidInput<OperationInput<M, N>>, ctx: Context): ConditionKeys | Promise<ConditionKeys>;
+  /** Whether it changes nothing; by default judged by its name (`Get`, `List`, `Describe`, `BatchGet`, ...). */
+  readOnly?: boolean;
+  /** What a management trail does not show: S3 object calls and log lines are data events. Default false. */
+  dataEvent?: boolean;
+  /** The body of the answer where AWS does not send what its model says (S3 GetBucketLocation). */
+  writeBody?(output: OperationOutput<M, N>): string;
+  handle(input: ValidInput<OperationInput<M, N>>, ctx: Context): Promise<OperationOutput<M, N>>;
+}
+
+/** An operation of any service, as the gateway sees it. */
+export interface AnyOperation {
+  // biome-ignore lint/suspicious/noExplicitAny: inputs are typed where the operation is written
+  resource(input: any, ctx: Context): Resource | Resource[] | Promise<Resource | Resource[]>;
+  // biome-ignore lint/suspicious/noExplicitAny: as above
+  action?: string | null | ((input: any) => string);
+  // biome-ignore lint/suspicious/noExplicitAny: as above
+  conditions?(input: any, ctx: Context): ConditionKeys | Promise<ConditionKeys>;
+  readOnly?: boolean;
+  dataEvent?: boolean;
+  // biome-ignore lint/suspicious/noExplicitAny: as above
+  writeBody?(output: any): string;
+  // biome-ignore lint/suspicious/noExplicitAny: as above
+  handle(input: any, ctx: Context): Promise<Record<string, any>>;
+}
+
+/** An operation found by method and path, with the labels taken out of the path (decoded). */
+export interface RestTarget {
+  operation: string;
+  labels: Record<string, string>;
+}
+
+export type Protocol = 'json-1.0' | 'json-1.1' | 'query' | 'rest-json' | 'rest-xml';
+
+/** A door of a service that is not its API: git over HTTP, a website, a credential endpoint. It authenticates by itself. */
+export interface Route {
+  name: string;
+  /** True when the request is this route's; asked before the API is considered, so it must be exact and cheap. */
+  matches(request: HttpRequest): boolean;
+  handle(exchange: Exchange): Promise<void>;
+}
+
+/** Takes every event of the bus, at least once and in the order of commits as far as it succeeds; idempotent by event id. */
+export interface Consumer {
+  name: string;
+  handle(event: BusEvent, ctx: Context): Promise<void>;
+}
+
+/** Brings one thing from what it is to what it should be; at least once, one run a key at a time, restarted after a crash. */
+export interface Reconciler {
+  name: string;
+  /** @returns when to look again, if at all. An error is logged and tried again with growing delays. */
+  reconcile(key: string, ctx: Context): Promise<{ againAt: Date } | undefined>;
+  /** Keys that may need work, however it got lost: asked at start and now and then. */
+  scan?(ctx: Context): Promise<string[]>;
+}
+
+/** Something that lives as long as the server: pools of processes, sweepers. */
+export interface Lifecycle {
+  start?(ctx: Context): Promise<void>;
+  /** Called when no request and no reconciler runs any more. */
+  stop?(): Promise<void>;
+}
+
+/** What one service may provide to the kernel. */
+export interface Provided {
+  identity?(ctx: Context): IdentitySource;
+  assumeRole?(
+    roleArn: string,
+    options: RoleOptions,
+    ctx: Context,
+  ): Promise<{ caller: Caller; credentials: TemporaryCredentials }>;
+}
+
+export interface ServiceDefinition {
+  /** Suffix of the SDK package and name of the folder: `codecommit`. */
+  name: string;
+  sdk: SdkModule;
+  protocol: Protocol;
+  /** Name in the credential scope of a signature. */
+  signingName: string;
+  /** Prefix of IAM actions. */
+  iamPrefix: string;
+  /** `codecommit.amazonaws.com`: the service's name in CloudTrail and trust policies. */
+  eventSource: string;
+  /** Before the dot of `X-Amz-Target`, for the JSON protocols. */
+  targetPrefix?: string;
+  /** For the Query protocol. */
+  apiVersion?: string;
+  /** Namespace of XML answers. */
+  xmlNamespace?: string;
+  /** Absent where the service words every check itself (S3). */
+  constraints?: ConstraintTable;
+  /** `import * as branches from './branches.ts'`: each exported operation is known by its name. */
+  families: readonly Readonly<Record<string, unknown>>[];
+  routes?: readonly Route[];
+  consumers?: readonly Consumer[];
+  reconcilers?: readonly Reconciler[];
+  migrations?: Migrations;
+  lifecycle?: Lifecycle;
+  provides?: Provided;
+  /** Finds the operation and path labels of a REST request where the model's paths do not tell (S3: buckets in host or path). */
+  identify?(request: HttpRequest): RestTarget | undefined;
+  /** Largest body that is read into memory, in bytes; streamed bodies have their own limits. Default 1 MiB. */
+  maxBodyBytes?: number;
+}
+
+/** A service as the gateway uses it. */
+export interface Service extends ServiceDefinition {
+  readonly errorStyle: ErrorStyle;
+  /** Operations that are implemented. */
+  readonly operations: ReadonlyMap<string, AnyOperation>;
+  /** Every operation of the SDK's model. */
+  operationShape(name: string): OperationShape | undefined;
+  readonly operationNames: readonly string[];
+  /** Schema of a modelled error. */
+  errorSchema(name: string): unknown;
+}

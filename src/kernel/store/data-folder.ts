@@ -1,0 +1,55 @@
+import { mkdir, open, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { ALNUM, BASE32, type Ids } from '../ids.ts';
+
+/** Thrown when another process works on the data folder. */
+export class DataFolderBusyError extends Error {
+  constructor(folder: string) {
+    super(`Another Slipway server is using the data folder ${folder}. Stop it, or choose another folder with --data.`);
+    this.name = 'DataFolderBusyError';
+  }
+}
+
+/** Makes the data folder, readable by its owner only, and takes it for this process until the handle is released. */
+export async function takeDataFolder(folder: string): Promise<{ release(): void }> {
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  // A lock of the embedded database goes away with its process, however that ends; a lock file would stay.
+  const lock = new DatabaseSync(join(folder, 'lock.db'), { timeout: 0 });
+  try {
+    lock.exec('PRAGMA locking_mode=EXCLUSIVE; BEGIN EXCLUSIVE;');
+  } catch (error) {
+    lock.close();
+    if (/locked|busy/i.test((error as Error).message)) throw new DataFolderBusyError(folder);
+    throw error;
+  }
+  return { release: () => lock.close() };
+}
+
+/** The root user's access key. */
+export interface RootCredentials {
+  accessKeyId: string;
+  secretAccessKey: string;
+}
+
+/** Reads the root user's key, or makes it on first start: a file of mode 0600. */
+export async function loadRootCredentials(folder: string, ids: Ids): Promise<RootCredentials> {
+  const path = join(folder, 'root-credentials.json');
+  try {
+    const made: RootCredentials = {
+      accessKeyId: `AKIA${ids.string(16, BASE32)}`,
+      secretAccessKey: ids.string(40, ALNUM),
+    };
+    const file = await open(path, 'wx', 0o600);
+    try {
+      await file.writeFile(`${JSON.stringify(made)}\n`);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    return made;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
+  return JSON.parse(await readFile(path, 'utf8')) as RootCredentials;
+}

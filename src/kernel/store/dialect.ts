@@ -1,0 +1,99 @@
+/** The only place where the two database dialects differ. */
+import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import {
+  type ColumnDataType,
+  type Dialect,
+  type Kysely,
+  PGliteDialect,
+  PostgresDialect,
+  SqliteDialect,
+  sql,
+} from 'kysely';
+import pg from 'pg';
+
+export type DatabaseKind = 'sqlite' | 'postgres';
+
+/** Type of a column that holds bytes. */
+export function bytesType(kind: DatabaseKind): ColumnDataType {
+  return kind === 'sqlite' ? 'blob' : 'bytea';
+}
+
+const CACHED_STATEMENTS = 500;
+
+/** What Kysely binds, as `node:sqlite` takes it. */
+function bindable(value: unknown): string | number | bigint | null | Uint8Array {
+  if (typeof value === 'boolean') return value ? 1 : 0;
+  return (value ?? null) as string | number | bigint | null | Uint8Array;
+}
+
+/** `node:sqlite` in the shape that Kysely's SQLite dialect expects, with compiled statements kept. */
+class SqliteHandle {
+  readonly #database: DatabaseSync;
+  readonly #statements = new Map<string, StatementSync>();
+
+  constructor(database: DatabaseSync) {
+    this.#database = database;
+  }
+
+  prepare(text: string) {
+    const statement = this.#statement(text);
+    return {
+      reader: statement.columns().length > 0,
+      all: (parameters: readonly unknown[]) => statement.all(...parameters.map(bindable)),
+      run: (parameters: readonly unknown[]) => statement.run(...parameters.map(bindable)),
+      iterate: (parameters: readonly unknown[]) => statement.iterate(...parameters.map(bindable)),
+    };
+  }
+
+  #statement(text: string): StatementSync {
+    const known = this.#statements.get(text);
+    if (known !== undefined) return known;
+    const statement = this.#database.prepare(text);
+    if (this.#statements.size >= CACHED_STATEMENTS) this.#statements.clear();
+    this.#statements.set(text, statement);
+    return statement;
+  }
+
+  close(): void {
+    this.#statements.clear();
+    this.#database.close();
+  }
+}
+
+/**
+ * One connection to an SQLite file: write-ahead log, every commit synced to the disk (`synchronous=FULL`).
+ * @param readOnly for the connection that answers reads while another one writes.
+ */
+export function sqliteDialect(path: string, readOnly: boolean): Dialect {
+  const database = new DatabaseSync(path, { readOnly, timeout: 5_000 });
+  if (!readOnly) database.exec('PRAGMA journal_mode=WAL; PRAGMA journal_size_limit=67108864;');
+  database.exec('PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA temp_store=MEMORY;');
+  return new SqliteDialect({ database: new SqliteHandle(database) as never });
+}
+
+/** A pool of connections to PostgreSQL. 64-bit integers come back as numbers: ours stay below 2^53. */
+export function postgresDialect(url: string, poolSize: number): Dialect {
+  pg.types.setTypeParser(pg.types.builtins.INT8, Number);
+  return new PostgresDialect({ pool: new pg.Pool({ connectionString: url, max: poolSize }) });
+}
+
+/** PGlite, an embedded PostgreSQL: for tests of the PostgreSQL dialect only. */
+export function pgliteDialect(client: unknown): Dialect {
+  return new PGliteDialect({ pglite: client as never });
+}
+
+/** PostgreSQL must compare text by bytes, as SQLite does: lists are paged by name. @throws when it does not */
+export async function requireByteCollation(db: Kysely<never>): Promise<void> {
+  const { rows } = await sql<{ byBytes: boolean }>`select 'B' < 'a' as "byBytes"`.execute(db);
+  if (rows[0]?.byBytes !== true) {
+    throw new Error(
+      "The database must compare text by bytes: create it with LC_COLLATE 'C' (createdb --locale=C -T template0).",
+    );
+  }
+}
+
+/** True for an error that the database asks to answer by running the transaction once more. */
+export function isRetryable(error: unknown): boolean {
+  const code = (error as { code?: unknown }).code;
+  return code === '40001' || code === '40P01';
+}

@@ -1,0 +1,105 @@
+import type { Migrations } from './migrate.ts';
+
+/** Events that were committed and not yet handed to every consumer. */
+export interface OutboxTable {
+  id: string;
+  position: number;
+  event: string;
+  attempts: number;
+  due_at: number;
+  claimed_until: number;
+}
+/** Wake-ups, timers and leases of the reconcilers. */
+export interface WorkTable {
+  reconciler: string;
+  key: string;
+  due_at: number;
+  wakes: number;
+  attempts: number;
+  lease_owner: string | null;
+  lease_until: number;
+  last_error: string | null;
+}
+/** One row a call: the audit trail that CloudTrail shows. */
+export interface AuditTable {
+  id: string;
+  at: number;
+  account: string;
+  region: string;
+  event_source: string;
+  event_name: string;
+  read_only: number;
+  access_key_id: string | null;
+  user_name: string | null;
+  resources: string;
+  error_code: string | null;
+  record: string;
+}
+export interface TagTable {
+  arn: string;
+  key: string;
+  value: string;
+}
+export interface KernelTables {
+  kernel_outbox: OutboxTable;
+  kernel_work: WorkTable;
+  kernel_audit: AuditTable;
+  kernel_tags: TagTable;
+}
+
+export const kernelMigrations: Migrations = {
+  '0001-kernel': {
+    async up(db) {
+      await db.schema
+        .createTable('kernel_outbox')
+        .addColumn('id', 'text', (c) => c.primaryKey())
+        .addColumn('position', 'bigint', (c) => c.notNull())
+        .addColumn('event', 'text', (c) => c.notNull())
+        .addColumn('attempts', 'integer', (c) => c.notNull())
+        .addColumn('due_at', 'bigint', (c) => c.notNull())
+        .addColumn('claimed_until', 'bigint', (c) => c.notNull())
+        .execute();
+      await db.schema.createIndex('kernel_outbox_due').on('kernel_outbox').columns(['due_at', 'position']).execute();
+      await db.schema
+        .createTable('kernel_work')
+        .addColumn('reconciler', 'text', (c) => c.notNull())
+        .addColumn('key', 'text', (c) => c.notNull())
+        .addColumn('due_at', 'bigint', (c) => c.notNull())
+        .addColumn('wakes', 'bigint', (c) => c.notNull())
+        .addColumn('attempts', 'integer', (c) => c.notNull())
+        .addColumn('lease_owner', 'text')
+        .addColumn('lease_until', 'bigint', (c) => c.notNull())
+        .addColumn('last_error', 'text')
+        .addPrimaryKeyConstraint('kernel_work_key', ['reconciler', 'key'])
+        .execute();
+      await db.schema.createIndex('kernel_work_due').on('kernel_work').columns(['due_at']).execute();
+      await db.schema
+        .createTable('kernel_audit')
+        .addColumn('id', 'text', (c) => c.primaryKey())
+        .addColumn('at', 'bigint', (c) => c.notNull())
+        .addColumn('account', 'text', (c) => c.notNull())
+        .addColumn('region', 'text', (c) => c.notNull())
+        .addColumn('event_source', 'text', (c) => c.notNull())
+        .addColumn('event_name', 'text', (c) => c.notNull())
+        .addColumn('read_only', 'integer', (c) => c.notNull())
+        .addColumn('access_key_id', 'text')
+        .addColumn('user_name', 'text')
+        .addColumn('resources', 'text', (c) => c.notNull())
+        .addColumn('error_code', 'text')
+        .addColumn('record', 'text', (c) => c.notNull())
+        .execute();
+      await db.schema
+        .createIndex('kernel_audit_at')
+        .on('kernel_audit')
+        .columns(['account', 'region', 'at', 'id'])
+        .execute();
+      await db.schema
+        .createTable('kernel_tags')
+        .addColumn('arn', 'text', (c) => c.notNull())
+        .addColumn('key', 'text', (c) => c.notNull())
+        .addColumn('value', 'text', (c) => c.notNull())
+        .addPrimaryKeyConstraint('kernel_tags_key', ['arn', 'key'])
+        .execute();
+    },
+  },
+};

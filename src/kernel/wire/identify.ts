@@ -1,0 +1,65 @@
+import { peekScope } from '../auth/sigv4.ts';
+import type { Service } from '../service.ts';
+import { commonFault } from './errors.ts';
+import type { HttpRequest } from './http.ts';
+
+/** Whom a request is for. The operation is known at once except for Query requests, which name it in the body. */
+export interface Target {
+  service: Service;
+  operation?: string;
+}
+
+/** The services of an installation, indexed by what requests name them with. */
+export class ServiceIndex {
+  readonly #byTarget = new Map<string, Service>();
+  readonly #bySigningName = new Map<string, Service[]>();
+  readonly #anonymous: Service | undefined;
+
+  constructor(services: Iterable<Service>) {
+    for (const service of services) {
+      if (service.targetPrefix !== undefined) this.#byTarget.set(service.targetPrefix, service);
+      const same = this.#bySigningName.get(service.signingName);
+      if (same === undefined) this.#bySigningName.set(service.signingName, [service]);
+      else same.push(service);
+    }
+    this.#anonymous = this.#bySigningName.get('s3')?.[0];
+  }
+
+  /**
+   * Finds the service by `X-Amz-Target`, else by the credential scope of the signature; an unsigned request that names
+   * nothing is one to S3, the only API with anonymous callers.
+   */
+  find(request: HttpRequest): Target {
+    const target = request.headers['x-amz-target'];
+    if (target !== undefined) return this.#byTargetHeader(target);
+    const scope = peekScope(request);
+    if (scope === undefined) {
+      if (this.#anonymous !== undefined && !isForm(request)) return { service: this.#anonymous };
+      throw commonFault('MissingAuthenticationToken', 'Missing Authentication Token');
+    }
+    const candidates = this.#bySigningName.get(scope.service) ?? [];
+    const service = candidates.find((one) => (one.protocol === 'query') === isForm(request)) ?? candidates[0];
+    if (service === undefined) {
+      throw commonFault('NotImplemented', `The service ${scope.service} is not implemented by Slipway.`);
+    }
+    return { service };
+  }
+
+  #byTargetHeader(target: string): Target {
+    const dot = target.lastIndexOf('.');
+    // Some clients write the shape's namespace before it: `com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101`.
+    const prefix = target.slice(0, Math.max(dot, 0));
+    const service = this.#byTarget.get(prefix.slice(prefix.lastIndexOf('.') + 1));
+    if (service === undefined) throw commonFault('InvalidAction', `The target ${clip(target)} is not known.`);
+    return { service, operation: target.slice(dot + 1) };
+  }
+}
+
+function isForm(request: HttpRequest): boolean {
+  const type = request.headers['content-type'];
+  return type?.startsWith('application/x-www-form-urlencoded') === true || /(^|&)Action=/.test(request.query);
+}
+
+function clip(text: string): string {
+  return text.length > 100 ? `${text.slice(0, 100)}...` : text;
+}

@@ -1,0 +1,102 @@
+import { type AuditEntry, redact } from '../audit.ts';
+import { authorizeCall } from '../auth/authorize.ts';
+import type { Context } from '../context.ts';
+import { isReadOnly } from '../define-service.ts';
+import { type CallFrame, createContext, type Kernel } from '../runtime.ts';
+import type { AnyOperation, Resource, ResourceRef, Service } from '../service.ts';
+import { commonFault, notImplemented } from './errors.ts';
+import { spellFault } from './fault-answer.ts';
+import type { OperationShape } from './shape.ts';
+import { validate } from './validate.ts';
+
+/**
+ * One call of an operation, from its typed input to its output: validate, authorise, handle, record. The gateway and
+ * calls between services take this same road.
+ * @throws Fault
+ */
+export async function invoke(
+  kernel: Kernel,
+  service: Service,
+  name: string,
+  input: Record<string, unknown>,
+  frame: CallFrame,
+): Promise<Record<string, unknown>> {
+  const shape = service.operationShape(name);
+  if (shape === undefined) throw commonFault('InvalidAction', `The action ${name} is not valid for this endpoint.`);
+  const operation = service.operations.get(name);
+  kernel.audit.assertWritable();
+  const entry = auditEntry(kernel, service, shape, operation, input, frame);
+  const calling: CallFrame = entry.readOnly
+    ? frame
+    : { ...frame, firstTransaction: (tx) => kernel.audit.writeIn(tx, entry) };
+  try {
+    const output = await handle(kernel, service, shape, operation, input, createContext(kernel, calling), entry);
+    if (!entry.readOnly) entry.responseElements = redact(shape.output, output);
+    return output;
+  } catch (error) {
+    const spelled = spellFault(error, service.errorStyle, service.errorSchema);
+    entry.errorCode = spelled.code;
+    entry.errorMessage = spelled.message;
+    throw error;
+  } finally {
+    kernel.audit.add(entry);
+  }
+}
+
+async function handle(
+  kernel: Kernel,
+  service: Service,
+  shape: OperationShape,
+  operation: AnyOperation | undefined,
+  input: Record<string, unknown>,
+  ctx: Context,
+  entry: AuditEntry,
+): Promise<Record<string, unknown>> {
+  if (operation === undefined) throw notImplemented(service.name, shape.name);
+  if (service.constraints !== undefined) validate(shape, input, service.constraints);
+  const action = actionOf(service, shape.name, operation, input);
+  if (action !== null) {
+    const resources = refs(await operation.resource(input, ctx));
+    entry.resources = resources.map(({ arn }) => arn).filter((arn) => arn !== '*');
+    const conditions = operation.conditions === undefined ? {} : await operation.conditions(input, ctx);
+    await authorizeCall(kernel.identity, ctx, { action, resources, conditions });
+  }
+  return operation.handle(input, ctx);
+}
+
+function actionOf(service: Service, name: string, operation: AnyOperation, input: unknown): string | null {
+  if (operation.action === null) return null;
+  if (operation.action === undefined) return `${service.iamPrefix}:${name}`;
+  return typeof operation.action === 'string' ? operation.action : operation.action(input);
+}
+
+function refs(resource: Resource | Resource[]): ResourceRef[] {
+  return (Array.isArray(resource) ? resource : [resource]).map((one) => (typeof one === 'string' ? { arn: one } : one));
+}
+
+function auditEntry(
+  kernel: Kernel,
+  service: Service,
+  shape: OperationShape,
+  operation: AnyOperation | undefined,
+  input: Record<string, unknown>,
+  frame: CallFrame,
+): AuditEntry {
+  return {
+    id: kernel.ids.uuid(),
+    at: kernel.clock.now(),
+    caller: frame.caller,
+    account: frame.account,
+    region: frame.region,
+    eventSource: service.eventSource,
+    eventName: shape.name,
+    readOnly: isReadOnly(shape.name, operation),
+    sourceIp: frame.sourceIp,
+    userAgent: frame.userAgent,
+    requestId: frame.requestId,
+    management: operation?.dataEvent !== true,
+    requestParameters: redact(shape.input, input),
+    responseElements: undefined,
+    resources: [],
+  };
+}

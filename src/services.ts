@@ -1,0 +1,5 @@
+import type { Service } from './kernel/service.ts';
+import { cloudtrail } from './services/cloudtrail/service.ts';
+
+/** Every service of an installation: the one list. */
+export const services: readonly Service[] = [cloudtrail];

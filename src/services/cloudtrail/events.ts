@@ -1,0 +1,102 @@
+import * as sdk from '@aws-sdk/client-cloudtrail';
+import type { ExpressionBuilder } from 'kysely';
+import type { Context } from '../../kernel/context.ts';
+import { fault } from '../../kernel/fault.ts';
+import { cursorOf, page } from '../../kernel/page.ts';
+import type { Operation, OperationName } from '../../kernel/service.ts';
+import type { AuditTable, KernelTables } from '../../kernel/store/kernel-tables.ts';
+
+type Op<N extends OperationName<typeof sdk>> = Operation<typeof sdk, N>;
+
+const MAX_RESULTS = 50;
+
+interface Cursor {
+  at: number;
+  id: string;
+}
+
+/** Finds recorded calls of this account and region, the newest first. Every call is recorded, reads and refusals included. */
+export const LookupEvents: Op<'LookupEvents'> = {
+  resource: () => '*',
+  async handle(input, ctx) {
+    const { LookupAttributes: attributes = [], StartTime: start, EndTime: end, NextToken: token } = input;
+    if (attributes.length > 1)
+      throw fault(sdk.InvalidLookupAttributesException, 'Only one lookup attribute is allowed.');
+    if (input.EventCategory !== undefined)
+      throw fault(sdk.InvalidEventCategoryException, 'Only management events can be looked up.');
+    if (start !== undefined && end !== undefined && start > end) {
+      throw fault(sdk.InvalidTimeRangeException, 'The start time must be before the end time.');
+    }
+    const limit = input.MaxResults ?? MAX_RESULTS;
+    const scope = `LookupEvents ${JSON.stringify([attributes, start, end])}`;
+    const after = cursorOf<Cursor>(ctx, scope, token, () =>
+      fault(sdk.InvalidNextTokenException, 'The next token is not valid.'),
+    );
+    await ctx.flushAudit();
+    const rows = await select(ctx, attributes[0], start, end, after, limit + 1);
+    const { items, token: next } = page(ctx, scope, rows, limit, ({ at, id }): Cursor => ({ at, id }));
+    return { Events: items.map(eventOf), NextToken: next };
+  },
+};
+
+function select(
+  ctx: Context,
+  attribute: sdk.LookupAttribute | undefined,
+  start: Date | undefined,
+  end: Date | undefined,
+  after: Cursor | undefined,
+  limit: number,
+): Promise<AuditTable[]> {
+  let query = ctx
+    .db<KernelTables>()
+    .selectFrom('kernel_audit')
+    .selectAll()
+    .where('account', '=', ctx.account)
+    .where('region', '=', ctx.region);
+  if (attribute !== undefined) query = query.where((e) => matches(e, attribute));
+  if (start !== undefined) query = query.where('at', '>=', start.getTime());
+  if (end !== undefined) query = query.where('at', '<=', end.getTime());
+  if (after !== undefined) {
+    query = query.where((e) => e.or([e('at', '<', after.at), e.and([e('at', '=', after.at), e('id', '<', after.id)])]));
+  }
+  return query.orderBy('at', 'desc').orderBy('id', 'desc').limit(limit).execute();
+}
+
+function matches(
+  e: ExpressionBuilder<KernelTables, 'kernel_audit'>,
+  { AttributeKey: key, AttributeValue: value = '' }: sdk.LookupAttribute,
+) {
+  switch (key) {
+    case 'EventId':
+      return e('id', '=', value);
+    case 'EventName':
+      return e('event_name', '=', value);
+    case 'EventSource':
+      return e('event_source', '=', value);
+    case 'ReadOnly':
+      return e('read_only', '=', value === 'true' ? 1 : 0);
+    case 'Username':
+      return e('user_name', '=', value);
+    case 'AccessKeyId':
+      return e('access_key_id', '=', value);
+    case 'ResourceName':
+      return e('resources', 'like', `%${value.replace(/[%_"]/g, '')}"%`);
+    default:
+      throw fault(sdk.InvalidLookupAttributesException, `The lookup attribute ${key} is not supported.`);
+  }
+}
+
+function eventOf(row: AuditTable): sdk.Event {
+  const resources = JSON.parse(row.resources) as string[];
+  return {
+    EventId: row.id,
+    EventName: row.event_name,
+    ReadOnly: row.read_only === 1 ? 'true' : 'false',
+    AccessKeyId: row.access_key_id ?? undefined,
+    EventTime: new Date(row.at),
+    EventSource: row.event_source,
+    Username: row.user_name ?? undefined,
+    Resources: resources.map((arn) => ({ ResourceName: arn })),
+    CloudTrailEvent: row.record,
+  };
+}

@@ -1,0 +1,158 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { CloudTrail } from '@aws-sdk/client-cloudtrail';
+import { CloudWatchLogs } from '@aws-sdk/client-cloudwatch-logs';
+import { CodeBuild } from '@aws-sdk/client-codebuild';
+import { CodeCommit } from '@aws-sdk/client-codecommit';
+import { CodePipeline } from '@aws-sdk/client-codepipeline';
+import { EventBridge } from '@aws-sdk/client-eventbridge';
+import { IAM } from '@aws-sdk/client-iam';
+import { S3 } from '@aws-sdk/client-s3';
+import { STS } from '@aws-sdk/client-sts';
+import type { Clock } from '../src/kernel/clock.ts';
+import { type Config, readConfig } from '../src/kernel/config.ts';
+import type { Service } from '../src/kernel/service.ts';
+import type { Database } from '../src/kernel/store/database.ts';
+import { type RunningServer, startServer as start } from '../src/server.ts';
+import { services as allServices } from '../src/services.ts';
+
+export interface Keys {
+  accessKeyId: string;
+  secretAccessKey: string;
+  sessionToken?: string;
+}
+
+/** Real SDK clients of one identity; each is made when first used. */
+export interface Clients {
+  keys: Keys;
+  cloudtrail: CloudTrail;
+  codebuild: CodeBuild;
+  codecommit: CodeCommit;
+  codepipeline: CodePipeline;
+  events: EventBridge;
+  iam: IAM;
+  logs: CloudWatchLogs;
+  s3: S3;
+  sts: STS;
+}
+
+const CLIENTS = {
+  cloudtrail: CloudTrail,
+  codebuild: CodeBuild,
+  codecommit: CodeCommit,
+  codepipeline: CodePipeline,
+  events: EventBridge,
+  iam: IAM,
+  logs: CloudWatchLogs,
+  s3: S3,
+  sts: STS,
+};
+
+export interface TestServer extends RunningServer {
+  /** Clients of the root user. */
+  root_: Clients;
+  /** Clients for any keys, in any region. */
+  clients(keys: Keys, region?: string): Clients;
+  /** Makes an IAM user with an inline policy (default: everything) and gives clients with his key. */
+  user(name: string, policy?: object): Promise<Clients>;
+  /** Environment for `aws`, `git` and other programs. */
+  env(keys: Keys): Record<string, string>;
+  /** Stops the server and starts another one on the same data folder and port. */
+  restart(): Promise<void>;
+}
+
+export const ALLOW_ALL = { Version: '2012-10-17', Statement: [{ Effect: 'Allow', Action: '*', Resource: '*' }] };
+
+export interface HarnessOptions {
+  services?: readonly Service[];
+  settings?: Partial<Config>;
+  clock?: Clock;
+  database?: Database;
+}
+
+/** A folder that goes away with the test. */
+export async function temporaryFolder(t: TestContext): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'slipway-test-'));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/** Starts a real server with its own data folder on a free port; it stops with the test. */
+export async function startServer(t: TestContext, options: HarnessOptions = {}): Promise<TestServer> {
+  const data = options.settings?.data ?? (await temporaryFolder(t));
+  const base = readConfig({ port: '0', data, 'log-level': process.env['TEST_LOG'] ?? 'silent' }, {});
+  const opened: { destroy(): void }[] = [];
+  let port = 0;
+  const open = () =>
+    start({ ...base, port, ...options.settings, data }, options.services ?? allServices, {
+      ...(options.clock === undefined ? {} : { clock: options.clock }),
+      ...(options.database === undefined ? {} : { database: options.database }),
+    });
+  let running = await open();
+  port = Number(new URL(running.url).port);
+  const clients = (keys: Keys, region = 'us-east-1'): Clients => makeClients(running.url, keys, region, opened);
+  const server: TestServer = {
+    ...running,
+    root_: clients(running.root),
+    clients,
+    async user(name, policy = ALLOW_ALL) {
+      const { iam } = server.root_;
+      await iam.createUser({ UserName: name });
+      await iam.putUserPolicy({ UserName: name, PolicyName: 'inline', PolicyDocument: JSON.stringify(policy) });
+      const { AccessKey } = await iam.createAccessKey({ UserName: name });
+      return clients({ accessKeyId: AccessKey!.AccessKeyId!, secretAccessKey: AccessKey!.SecretAccessKey! });
+    },
+    env: (keys) => ({
+      PATH: process.env['PATH'] ?? '',
+      HOME: data,
+      AWS_ENDPOINT_URL: running.url,
+      AWS_REGION: 'us-east-1',
+      AWS_DEFAULT_REGION: 'us-east-1',
+      AWS_ACCESS_KEY_ID: keys.accessKeyId,
+      AWS_SECRET_ACCESS_KEY: keys.secretAccessKey,
+      ...(keys.sessionToken === undefined ? {} : { AWS_SESSION_TOKEN: keys.sessionToken }),
+      AWS_EC2_METADATA_DISABLED: 'true',
+      AWS_PAGER: '',
+      GIT_TERMINAL_PROMPT: '0',
+      GIT_CONFIG_NOSYSTEM: '1',
+    }),
+    async restart() {
+      await running.stop();
+      running = await open();
+      Object.assign(server, running);
+    },
+    stop: () => running.stop(),
+  };
+  t.after(async () => {
+    for (const client of opened) client.destroy();
+    await running.stop();
+  });
+  return server;
+}
+
+function makeClients(endpoint: string, keys: Keys, region: string, opened: { destroy(): void }[]): Clients {
+  const made = new Map<string, object>();
+  return new Proxy({ keys } as Clients, {
+    get(target, name: string) {
+      if (name === 'keys') return target.keys;
+      const Client = CLIENTS[name as keyof typeof CLIENTS];
+      if (Client === undefined) return undefined;
+      let client = made.get(name);
+      if (client === undefined) {
+        const config = {
+          endpoint,
+          region,
+          credentials: keys,
+          maxAttempts: 1,
+          ...(name === 's3' ? { forcePathStyle: true } : {}),
+        };
+        client = new Client(config);
+        made.set(name, client);
+        opened.push(client as { destroy(): void });
+      }
+      return client;
+    },
+  });
+}
