@@ -1,20 +1,112 @@
+import { parseArn } from '../arn.ts';
 import type { Context } from '../context.ts';
 import type { ConditionKeys, ResourceRef } from '../service.ts';
 import { commonFault } from '../wire/errors.ts';
-import type { IdentitySource } from './identity.ts';
+import { ConditionContext, type ConditionKeys as Keys } from './conditions.ts';
+import type { Caller, CallerPolicies, IdentitySource } from './identity.ts';
+import { deniedMessage, evaluate } from './policy.ts';
+import type { PrincipalIdentity } from './principals.ts';
 
-export interface AuthorizationRequest {
+export interface CallAuthorization {
   action: string;
+  /** Each of them must be allowed. */
   resources: readonly ResourceRef[];
   conditions: ConditionKeys;
 }
 
+const NO_POLICIES: CallerPolicies = { identity: [] };
+
 /** Allows the call on every one of its resources, or throws AccessDenied in AWS's words. */
-export async function authorizeCall(
-  _identity: IdentitySource,
-  ctx: Context,
-  request: AuthorizationRequest,
-): Promise<void> {
-  if (ctx.caller.type === 'Root') return;
-  throw commonFault('AccessDenied', `not authorized to perform: ${request.action}`);
+export async function authorizeCall(identity: IdentitySource, ctx: Context, call: CallAuthorization): Promise<void> {
+  const { caller } = ctx;
+  const known = caller.type === 'IAMUser' || caller.type === 'AssumedRole';
+  const policies = known ? await identity.policiesOf(caller) : NO_POLICIES;
+  const principal = principalOf(caller);
+  const global = globalKeys(ctx, policies);
+  for (const resource of call.resources) {
+    const resourceAccount = resource.account ?? (parseArn(resource.arn)?.account || caller.account);
+    const request = {
+      principal,
+      action: call.action,
+      resource: resource.arn,
+      resourceAccount,
+      context: new ConditionContext(global, resourceKeys(resource, resourceAccount), call.conditions as Keys),
+      identityPolicies: policies.identity,
+      boundary: policies.boundary,
+      sessionPolicies: policies.session,
+      resourcePolicy: resource.policy,
+    };
+    const evaluation = evaluate(request);
+    if (evaluation.decision !== 'allow') {
+      const quoted = call.action.startsWith('s3:');
+      throw commonFault('AccessDenied', deniedMessage(request, evaluation, { quoted }));
+    }
+  }
+}
+
+/** The caller in the forms in which policies name principals. */
+export function principalOf(caller: Caller): PrincipalIdentity {
+  switch (caller.type) {
+    case 'AWSService':
+      return { type: 'AWSService', account: caller.account, arn: '', service: caller.service };
+    case 'Anonymous':
+      return { type: 'Anonymous', account: '', arn: '' };
+    case 'AssumedRole':
+      return {
+        type: 'AssumedRole',
+        account: caller.account,
+        arn: caller.arn,
+        roleArn: caller.roleArn,
+        principalId: caller.roleId,
+      };
+    default:
+      return { type: caller.type, account: caller.account, arn: caller.arn, principalId: caller.principalId };
+  }
+}
+
+/**
+ * The global condition keys of a call. ConditionContext indexes them only when a policy asks.
+ * Source: IAM User Guide, "AWS global condition context keys".
+ */
+function globalKeys(ctx: Context, policies: CallerPolicies): Keys {
+  const { caller } = ctx;
+  const now = ctx.now();
+  const keys: Record<string, string | readonly string[] | undefined> = {
+    'aws:CurrentTime': now.toISOString(),
+    'aws:EpochTime': String(Math.floor(now.getTime() / 1000)),
+    'aws:RequestedRegion': ctx.region,
+    'aws:SecureTransport': String(ctx.publicUrl.startsWith('https:')),
+    'aws:UserAgent': ctx.userAgent,
+    'aws:ViaAWSService': 'false',
+    // A service that works as a role has no network address of its own.
+    'aws:SourceIp': /^[0-9a-f.:]+$/i.test(ctx.sourceIp) ? ctx.sourceIp : undefined,
+  };
+  for (const [key, value] of Object.entries(policies.tags ?? {})) keys[`aws:PrincipalTag/${key}`] = value;
+  if (caller.type === 'Anonymous') {
+    keys['aws:PrincipalType'] = 'Anonymous';
+    keys['aws:userid'] = 'anonymous';
+  } else if (caller.type === 'AWSService') {
+    keys['aws:PrincipalIsAWSService'] = 'true';
+    keys['aws:PrincipalServiceName'] = caller.service;
+    keys['aws:SourceAccount'] = caller.account;
+  } else {
+    keys['aws:PrincipalIsAWSService'] = 'false';
+    keys['aws:PrincipalAccount'] = caller.account;
+    keys['aws:PrincipalArn'] = caller.type === 'AssumedRole' ? caller.roleArn : caller.arn;
+    keys['aws:PrincipalType'] = caller.type === 'Root' ? 'Account' : caller.type === 'IAMUser' ? 'User' : 'AssumedRole';
+    keys['aws:userid'] = caller.principalId;
+    if (caller.type === 'IAMUser') keys['aws:username'] = caller.userName;
+    if (caller.type === 'AssumedRole') {
+      keys['aws:TokenIssueTime'] = new Date(caller.issuedAt).toISOString();
+      keys['aws:MultiFactorAuthPresent'] = 'false';
+      keys['aws:SourceIdentity'] = caller.sourceIdentity;
+    }
+  }
+  return keys;
+}
+
+function resourceKeys(resource: ResourceRef, account: string): Keys {
+  const keys: Record<string, string | undefined> = { 'aws:ResourceAccount': account };
+  for (const [key, value] of Object.entries(resource.tags ?? {})) keys[`aws:ResourceTag/${key}`] = value;
+  return keys;
 }
