@@ -1,0 +1,58 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { startServer } from '../../../test/harness.ts';
+
+test('every call can be looked up at once, with who made it and what came of it', async (t) => {
+  const server = await startServer(t);
+  const { cloudtrail, iam } = server.root_;
+  await iam.createUser({ UserName: 'bob' });
+  await assert.rejects(iam.createUser({ UserName: 'bob' }));
+  const { Events = [] } = await cloudtrail.lookupEvents({ LookupAttributes: [{ AttributeKey: 'EventName', AttributeValue: 'CreateUser' }] });
+  const records = Events.map((event) => JSON.parse(event.CloudTrailEvent!) as Record<string, unknown>);
+  assert.deepEqual(records.map(({ errorCode }) => errorCode), ['EntityAlreadyExists', undefined]);
+  assert.equal(records[1]!['eventSource'], 'iam.amazonaws.com');
+  assert.deepEqual(records[1]!['requestParameters'], { userName: 'bob' });
+  assert.equal(Events[0]!.Username, 'root');
+  assert.equal(Events[0]!.AccessKeyId, server.root.accessKeyId);
+  assert.equal(Events[0]!.ReadOnly, 'false');
+});
+
+test('secrets do not stand in the trail', async (t) => {
+  const server = await startServer(t);
+  const { cloudtrail, iam } = server.root_;
+  await iam.createUser({ UserName: 'bob' });
+  const { AccessKey } = await iam.createAccessKey({ UserName: 'bob' });
+  const { Events = [] } = await cloudtrail.lookupEvents({});
+  const text = JSON.stringify(Events);
+  assert.ok(text.includes(AccessKey!.AccessKeyId!));
+  assert.ok(!text.includes(AccessKey!.SecretAccessKey!));
+});
+
+test('pages are complete, and a token of another list is refused', async (t) => {
+  const server = await startServer(t);
+  const { cloudtrail, iam } = server.root_;
+  for (const name of ['a', 'b', 'c', 'd', 'e']) await iam.createUser({ UserName: name });
+  const attribute = { LookupAttributes: [{ AttributeKey: 'EventName' as const, AttributeValue: 'CreateUser' }] };
+  const seen: string[] = [];
+  let token: string | undefined;
+  do {
+    const { Events = [], NextToken } = await cloudtrail.lookupEvents({ ...attribute, MaxResults: 2, NextToken: token });
+    seen.push(...Events.map(({ EventId }) => EventId!));
+    token = NextToken;
+  } while (token !== undefined);
+  assert.equal(new Set(seen).size, 5);
+  const { NextToken } = await cloudtrail.lookupEvents({ ...attribute, MaxResults: 2 });
+  await assert.rejects(cloudtrail.lookupEvents({ NextToken }), { name: 'InvalidNextTokenException' });
+});
+
+test('a user needs the permission, and his refusal is recorded', async (t) => {
+  const server = await startServer(t);
+  const alice = await server.user('alice', { Version: '2012-10-17', Statement: [{ Effect: 'Allow', Action: 's3:*', Resource: '*' }] });
+  await assert.rejects(alice.cloudtrail.lookupEvents({}), {
+    name: 'AccessDeniedException',
+    message:
+      'User: arn:aws:iam::123456789012:user/alice is not authorized to perform: cloudtrail:LookupEvents on resource: * because no identity-based policy allows the cloudtrail:LookupEvents action',
+  });
+  const { Events = [] } = await server.root_.cloudtrail.lookupEvents({ LookupAttributes: [{ AttributeKey: 'Username', AttributeValue: 'alice' }] });
+  assert.equal(JSON.parse(Events[0]!.CloudTrailEvent!).errorCode, 'AccessDeniedException');
+});
