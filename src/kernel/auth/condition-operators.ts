@@ -92,9 +92,9 @@ function binary(policyValue: string): Comparison {
 function ipAddress(policyValue: string): Comparison {
   const [address = '', prefix, ...more] = policyValue.split('/');
   const version = isIP(address);
-  const bits = prefix === undefined ? (version === 6 ? 128 : 32) : Number(prefix);
-  const isBlock =
-    version !== 0 && more.length === 0 && /^\d{1,3}$/.test(String(bits)) && bits <= (version === 6 ? 128 : 32);
+  const widest = version === 6 ? 128 : 32;
+  const bits = prefix === undefined ? widest : Number(/^\d{1,3}$/.test(prefix) ? prefix : Number.NaN);
+  const isBlock = version !== 0 && more.length === 0 && bits <= widest;
   if (!isBlock) return () => false;
   const block = new BlockList();
   block.addSubnet(address, bits, version === 6 ? 'ipv6' : 'ipv4');
