@@ -72,10 +72,26 @@ export interface HarnessOptions {
   database?: Database;
 }
 
+const stacks = new WeakMap<TestContext, (() => unknown)[]>();
+
+/** Runs `undo` when the test ends, the latest first: a server stops before its folder goes. */
+export function cleanUp(t: TestContext, undo: () => unknown): void {
+  const known = stacks.get(t);
+  if (known !== undefined) {
+    known.push(undo);
+    return;
+  }
+  const stack = [undo];
+  stacks.set(t, stack);
+  t.after(async () => {
+    while (stack.length > 0) await stack.pop()!();
+  });
+}
+
 /** A folder that goes away with the test. */
 export async function temporaryFolder(t: TestContext): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'slipway-test-'));
-  t.after(() => rm(folder, { recursive: true, force: true }));
+  cleanUp(t, () => rm(folder, { recursive: true, force: true }));
   return folder;
 }
 
@@ -125,7 +141,7 @@ export async function startServer(t: TestContext, options: HarnessOptions = {}):
     },
     stop: () => running.stop(),
   };
-  t.after(async () => {
+  cleanUp(t, async () => {
     for (const client of opened) client.destroy();
     await running.stop();
   });
