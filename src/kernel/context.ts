@@ -6,6 +6,7 @@ import type { Ids } from './ids.ts';
 import type { Logger } from './log.ts';
 import type { OperationInput, OperationName, OperationOutput, SdkModule } from './operation-types.ts';
 import type { Secrets } from './secrets.ts';
+import type { Resource } from './service.ts';
 import type { BlobStore } from './store/blobs.ts';
 import type { DatabaseKind } from './store/dialect.ts';
 
@@ -21,6 +22,9 @@ export interface EventDraft {
   id?: string;
   /** Defaults to the context's time. */
   time?: Date;
+  /** Account and region of the resource where they are not the caller's (a bucket that another account writes to). */
+  account?: string;
+  region?: string;
 }
 
 /** An event as consumers get it. */
@@ -116,5 +120,9 @@ export interface Context {
   /** Records what a data-plane route did (a git push): same form and place as an API call. */
   record(event: RecordedEvent): void;
   /** @throws AccessDenied in AWS's words unless the caller may do `action` on `resource`. */
-  authorize(action: string, resource: string, conditions?: Readonly<Record<string, string | string[]>>): Promise<void>;
+  authorize(
+    action: string,
+    resource: Resource,
+    conditions?: Readonly<Record<string, string | string[]>>,
+  ): Promise<void>;
 }

@@ -11,7 +11,7 @@ import type { Ids } from './ids.ts';
 import type { Logger } from './log.ts';
 import type { OperationInput, OperationName, OperationOutput, SdkModule } from './operation-types.ts';
 import type { Secrets } from './secrets.ts';
-import type { ConditionKeys, Consumer, Reconciler, Service } from './service.ts';
+import type { ConditionKeys, Consumer, Reconciler, Resource, Service } from './service.ts';
 import type { BlobStore } from './store/blobs.ts';
 import type { AnyTransaction, Database } from './store/database.ts';
 import { commonFault } from './wire/errors.ts';
@@ -286,8 +286,9 @@ class KernelContext implements Context {
     });
   }
 
-  async authorize(action: string, resource: string, conditions: ConditionKeys = {}): Promise<void> {
-    await authorizeCall(this.#kernel.identity, this, { action, resources: [{ arn: resource }], conditions });
+  async authorize(action: string, resource: Resource, conditions: ConditionKeys = {}): Promise<void> {
+    const resources = [typeof resource === 'string' ? { arn: resource } : resource];
+    await authorizeCall(this.#kernel.identity, this, { action, resources, conditions });
   }
 }
 
@@ -325,8 +326,8 @@ function busEvent(draft: EventDraft, frame: CallFrame, ids: Ids, now: Date): Bus
     id: draft.id ?? ids.uuid(),
     source: draft.source,
     detailType: draft.detailType,
-    account: frame.account,
-    region: frame.region,
+    account: draft.account ?? frame.account,
+    region: draft.region ?? frame.region,
     time: (draft.time ?? now).toISOString().replace(/\.\d{3}Z$/, 'Z'),
     resources: draft.resources,
     detail: draft.detail,

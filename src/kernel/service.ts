@@ -42,6 +42,8 @@ export interface Operation<M extends SdkModule, N extends OperationName<M>> {
   dataEvent?: boolean;
   /** The body of the answer where AWS does not send what its model says (S3 GetBucketLocation). */
   writeBody?(output: OperationOutput<M, N>): string;
+  /** HTTP status of the answer where it is not always the model's (S3 GetObject: 206 for a range, 304). */
+  status?(output: OperationOutput<M, N>): number;
   handle(input: ValidInput<OperationInput<M, N>>, ctx: Context): Promise<OperationOutput<M, N>>;
 }
 
@@ -57,6 +59,8 @@ export interface AnyOperation {
   dataEvent?: boolean;
   // biome-ignore lint/suspicious/noExplicitAny: as above
   writeBody?(output: any): string;
+  // biome-ignore lint/suspicious/noExplicitAny: as above
+  status?(output: any): number;
   // biome-ignore lint/suspicious/noExplicitAny: as above
   handle(input: any, ctx: Context): Promise<Record<string, any>>;
 }

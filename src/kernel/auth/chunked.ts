@@ -49,7 +49,8 @@ export class ChunkedDecoder extends Transform {
   readonly #signed: boolean;
   readonly #withTrailer: boolean;
   readonly #signature: VerifiedSignature;
-  readonly #announced: ReadonlySet<string>;
+  /** Names of the trailers that the request announced, lower case. */
+  readonly announcedTrailers: ReadonlySet<string>;
   readonly #expectedBytes: number;
 
   #state: State = 'header';
@@ -75,7 +76,7 @@ export class ChunkedDecoder extends Transform {
     this.#signature = options.signature;
     this.#previousSignature = options.signature.seedSignature;
     this.#expectedBytes = readLength(options.decodedContentLength);
-    this.#announced = readAnnounced(this.#withTrailer ? options.trailer : undefined);
+    this.announcedTrailers = readAnnounced(this.#withTrailer ? options.trailer : undefined);
   }
 
   override _transform(input: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
@@ -179,7 +180,7 @@ export class ChunkedDecoder extends Transform {
       this.#checkTrailerSignature(value);
       return;
     }
-    if (!this.#announced.has(name) || this.trailers.has(name) || this.#trailerSigned) {
+    if (!this.announcedTrailers.has(name) || this.trailers.has(name) || this.#trailerSigned) {
       throw malformedTrailer();
     }
     this.trailers.set(name, value);
@@ -194,7 +195,7 @@ export class ChunkedDecoder extends Transform {
   }
 
   #endTrailers(): void {
-    if (this.trailers.size !== this.#announced.size) throw malformedTrailer();
+    if (this.trailers.size !== this.announcedTrailers.size) throw malformedTrailer();
     if (this.#signed && this.#withTrailer && !this.#trailerSigned) throw malformedTrailer();
     this.#state = 'done';
   }

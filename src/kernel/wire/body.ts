@@ -12,6 +12,8 @@ import type { HttpRequest } from './http.ts';
 /** A streamed request body. `trailers` are complete when it has ended. Nothing of it may become visible before it ends well. */
 export type RequestStream = Readable & {
   readonly trailers?: ReadonlyMap<string, string>;
+  /** Names of the trailers that will come, lower case, known before the first byte. */
+  readonly announcedTrailers?: ReadonlySet<string>;
   readonly contentLength?: number;
 };
 

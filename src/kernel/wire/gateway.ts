@@ -258,7 +258,9 @@ function encode(
 ): RestAnswer {
   if (isRest(service)) {
     const answer = writeRest(shape, output, service.protocol as 'rest-json' | 'rest-xml', service.xmlNamespace);
-    const body = service.operations.get(shape.name)?.writeBody?.(output);
+    const operation = service.operations.get(shape.name);
+    answer.status = operation?.status?.(output) ?? answer.status;
+    const body = operation?.writeBody?.(output);
     return body === undefined ? answer : { ...answer, body };
   }
   if (service.protocol === 'query') {
