@@ -1,0 +1,89 @@
+import type { BusEvent, Context, Tx } from '../../kernel/context.ts';
+import type { Consumer } from '../../kernel/service.ts';
+import { DELIVERY } from './delivery.ts';
+import { compileEventPattern, type EventPattern, matchesEvent } from './pattern.ts';
+import { type RuleRow, tables } from './store.ts';
+
+/** An event as patterns and targets see it. */
+export type Envelope = Record<string, unknown>;
+
+/** @see https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-events-structure.html */
+export function envelopeOf(event: BusEvent): Envelope {
+  return {
+    version: '0',
+    id: event.id,
+    'detail-type': event.detailType,
+    source: event.source,
+    account: event.account,
+    time: event.time,
+    region: event.region,
+    resources: event.resources,
+    detail: event.detail,
+  };
+}
+
+/** Compiled patterns by their text; rules change rarely and every event is held against all of them. */
+const compiled = new Map<string, EventPattern>();
+const MAX_COMPILED = 2_000;
+
+function compiledPattern(text: string): EventPattern {
+  let pattern = compiled.get(text);
+  if (pattern === undefined) {
+    if (compiled.size >= MAX_COMPILED) compiled.clear();
+    pattern = compileEventPattern(text);
+    compiled.set(text, pattern);
+  }
+  return pattern;
+}
+
+/** Holds every event of the bus against the rules of its account and region and notes down the deliveries that follow. */
+export const matching: Consumer = {
+  name: 'eventbridge.matching',
+  async handle(event, ctx) {
+    const rules = await tables(ctx)
+      .selectFrom('eventbridge_rules')
+      .selectAll()
+      .where('account', '=', event.account)
+      .where('region', '=', event.region)
+      .where('state', '=', 'ENABLED')
+      .where('event_pattern', 'is not', null)
+      .execute();
+    const envelope = envelopeOf(event);
+    const matched = rules.filter((rule) => matchesEvent(compiledPattern(rule.event_pattern!), envelope));
+    if (matched.length === 0) return;
+    await ctx.tx(async (tx) => {
+      for (const rule of matched) await noteDeliveries(tx, ctx, rule, envelope);
+    });
+  },
+};
+
+/** Writes one delivery for each target of the rule; one that is there already is the same event come again. */
+export async function noteDeliveries(tx: Tx, ctx: Context, rule: RuleRow, envelope: Envelope): Promise<void> {
+  const targets = await tables(tx)
+    .selectFrom('eventbridge_targets')
+    .selectAll()
+    .where('rule_id', '=', rule.id)
+    .orderBy('target_id')
+    .execute();
+  for (const target of targets) {
+    const id = `${envelope['id']}/${rule.id}/${target.target_id}`;
+    await tables(tx)
+      .insertInto('eventbridge_deliveries')
+      .values({
+        id,
+        account: rule.account,
+        region: rule.region,
+        rule_id: rule.id,
+        rule_name: rule.name,
+        target: target.target,
+        event: JSON.stringify(envelope),
+        ingested_at: ctx.now().getTime(),
+        attempts: 0,
+        status: 'WAITING',
+        error: null,
+      })
+      .onConflict((c) => c.column('id').doNothing())
+      .execute();
+    await tx.wake(DELIVERY, id);
+  }
+}

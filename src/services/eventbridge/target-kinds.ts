@@ -1,0 +1,95 @@
+import type * as logs from '@aws-sdk/client-cloudwatch-logs';
+import type * as codepipeline from '@aws-sdk/client-codepipeline';
+import type { Target } from '@aws-sdk/client-eventbridge';
+import { parseArn } from '../../kernel/arn.ts';
+import type { Context } from '../../kernel/context.ts';
+import { commonFault } from '../../kernel/wire/errors.ts';
+
+/** One event for one target. */
+export interface Invocation {
+  readonly target: Target;
+  /** What the target receives, after its input settings. */
+  readonly input: string;
+  readonly eventId: string;
+  /** Epoch milliseconds. */
+  readonly eventTime: number;
+  readonly ruleArn: string;
+  readonly ruleName: string;
+}
+
+/** A kind of resource that events can be delivered to. */
+export interface TargetKind {
+  /** Whether a role must be given, as which the target is invoked. */
+  readonly needsRole: boolean;
+  /** Hands the event over; at least once, with the event's id as the key of idempotency. @throws Fault */
+  invoke(invocation: Invocation, ctx: Context): Promise<void>;
+}
+
+const SERVICE = 'events.amazonaws.com';
+
+/** The kind of a target by its ARN, `undefined` where this server has none such. */
+export function targetKindOf(targetArn: string): TargetKind | undefined {
+  const arn = parseArn(targetArn);
+  if (arn?.service === 'codepipeline' && !arn.resource.includes(':')) return pipeline;
+  if (arn?.service === 'logs' && arn.resource.startsWith('log-group:')) return logGroup;
+  return undefined;
+}
+
+/** What an input transformer may override at the start of a pipeline. */
+type PipelineInput = Pick<codepipeline.StartPipelineExecutionInput, 'variables' | 'sourceRevisions'>;
+
+/** Starts the pipeline as the target's role: the rule's owner decides by that role what the rule may do. */
+const pipeline: TargetKind = {
+  needsRole: true,
+  async invoke({ target, input, eventId, ruleArn, ruleName }, ctx) {
+    const name = parseArn(target.Arn!)!.resource;
+    // The session carries the rule's name, so the execution can tell which rule started it.
+    const role = await ctx.as(target.RoleArn!, { service: SERVICE, sessionName: ruleName, sourceArn: ruleArn });
+    await role.call<typeof codepipeline, 'StartPipelineExecution'>('codepipeline', 'StartPipelineExecution', {
+      name,
+      clientRequestToken: eventId,
+      ...overridesOf(target, input),
+    });
+  },
+};
+
+/** Only a transformed or constant input speaks to the pipeline; the event itself does not. */
+function overridesOf(target: Target, input: string): PipelineInput {
+  if (target.Input === undefined && target.InputTransformer === undefined) return {};
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(input);
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    throw commonFault('ValidationError', `The input of target ${target.Id} is not JSON: ${error.message}`);
+  }
+  const { variables, sourceRevisions } = (parsed ?? {}) as PipelineInput;
+  return {
+    ...(variables === undefined ? {} : { variables }),
+    ...(sourceRevisions === undefined ? {} : { sourceRevisions }),
+  };
+}
+
+/** Writes the event as a line of the log group, in a stream of its own, as EventBridge does. */
+const logGroup: TargetKind = {
+  needsRole: false,
+  async invoke({ target, input, eventId, eventTime }, ctx) {
+    const logGroupName = parseArn(target.Arn!)!.resource.slice('log-group:'.length).replace(/:\*$/, '');
+    const logStreamName = eventId;
+    const service = ctx.asService(SERVICE, ctx.account, ctx.region);
+    try {
+      await service.call<typeof logs, 'CreateLogStream'>('cloudwatch-logs', 'CreateLogStream', {
+        logGroupName,
+        logStreamName,
+      });
+    } catch (error) {
+      // An earlier try made it.
+      if ((error as Error).name !== 'ResourceAlreadyExistsException') throw error;
+    }
+    await service.call<typeof logs, 'PutLogEvents'>('cloudwatch-logs', 'PutLogEvents', {
+      logGroupName,
+      logStreamName,
+      logEvents: [{ timestamp: eventTime, message: input }],
+    });
+  },
+};
