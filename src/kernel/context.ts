@@ -1,5 +1,5 @@
 import type { Kysely } from 'kysely';
-import type { Caller, TemporaryCredentials } from './auth/identity.ts';
+import type { Caller, IdentitySource, TemporaryCredentials } from './auth/identity.ts';
 import type { Clock } from './clock.ts';
 import type { Config } from './config.ts';
 import type { Ids } from './ids.ts';
@@ -92,6 +92,8 @@ export interface Context {
   readonly ids: Ids;
   readonly blobs: BlobStore;
   readonly secrets: Secrets;
+  /** Who is who: for STS, and for doors that take other proofs than a signature (git passwords). */
+  readonly identity: IdentitySource;
   /** Aborted when the client hangs up or the server stops. */
   readonly signal: AbortSignal;
   /** `http://127.0.0.1:4566`: where clients reach this installation. */

@@ -188,6 +188,9 @@ class KernelContext implements Context {
   get secrets() {
     return this.#kernel.secrets;
   }
+  get identity() {
+    return this.#kernel.identity;
+  }
   get publicUrl() {
     return this.#kernel.publicUrl;
   }
@@ -242,7 +245,7 @@ class KernelContext implements Context {
   }
 
   async credentialsFor(roleArn: string, options: RoleOptions): Promise<TemporaryCredentials> {
-    return (await this.#assume(roleArn, options)).credentials;
+    return (await this.#assume(roleArn, options)).credentials();
   }
 
   async #assume(roleArn: string, options: RoleOptions) {

@@ -15,6 +15,8 @@ export interface ResourceRef {
   arn: string;
   /** The resource's own policy, such as a bucket policy, compiled. */
   policy?: CompiledPolicy;
+  /** Without an Allow in `policy` nothing is allowed, whatever the caller's own policies say: roles and keys. */
+  policyDecides?: boolean;
   /** Account that owns the resource where it is not the ARN's (S3 ARNs carry none). */
   account?: string;
   /** Tags, for `aws:ResourceTag/*`. */
@@ -106,11 +108,12 @@ export interface Lifecycle {
 /** What one service may provide to the kernel. */
 export interface Provided {
   identity?(ctx: Context): IdentitySource;
+  /** Checks the trust policy and makes the caller; credentials are made only where they are asked for. */
   assumeRole?(
     roleArn: string,
     options: RoleOptions,
     ctx: Context,
-  ): Promise<{ caller: Caller; credentials: TemporaryCredentials }>;
+  ): Promise<{ caller: Caller; credentials(): Promise<TemporaryCredentials> }>;
 }
 
 export interface ServiceDefinition {

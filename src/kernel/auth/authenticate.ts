@@ -48,6 +48,7 @@ export async function authenticate(
   const secret = credential?.active === true ? credential.secretAccessKey : undefined;
   const verified = verifySignature(request, parsed, { style, secret, bodyHash });
   checkToken(kernel, credential!, parsed.sessionToken, style);
+  kernel.identity.noteUse(parsed.accessKeyId, parsed.service, parsed.region);
   return { caller: credential!.caller, region: parsed.region, parsed, verified };
 }
 

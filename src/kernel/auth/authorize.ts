@@ -35,6 +35,7 @@ export async function authorizeCall(identity: IdentitySource, ctx: Context, call
       boundary: policies.boundary,
       sessionPolicies: policies.session,
       resourcePolicy: resource.policy,
+      resourcePolicyDecides: resource.policyDecides,
     };
     const evaluation = evaluate(request);
     if (evaluation.decision !== 'allow') {

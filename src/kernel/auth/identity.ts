@@ -29,6 +29,10 @@ export interface RoleCaller extends Identified {
   /** The service that works as this role, if one does. */
   readonly invokedBy?: string;
   readonly sourceIdentity?: string;
+  /** Tags passed to AssumeRole; they stand before the role's own of the same key. */
+  readonly sessionTags?: Readonly<Record<string, string>>;
+  /** Keys of session tags that a role assumed by this session takes over. */
+  readonly transitiveTagKeys?: readonly string[];
 }
 /** A part of Slipway itself, as `codepipeline.amazonaws.com`: what reconcilers and consumers run as. */
 export interface ServiceCaller {
@@ -82,6 +86,25 @@ export interface TemporaryCredentials {
   readonly expiresAt: number;
 }
 
+/** A role as STS needs it to have it assumed. */
+export interface AssumableRole {
+  readonly account: string;
+  readonly arn: string;
+  readonly name: string;
+  /** `AROA...` */
+  readonly id: string;
+  readonly trustPolicy: CompiledPolicy;
+  readonly maxSessionSeconds: number;
+}
+
+/** Temporary credentials to be made: for a role session, or for a user (or root) who asks for a session token. */
+export interface SessionDraft {
+  readonly caller: RoleCaller | UserCaller | RootCaller;
+  /** Documents of the session policies, as JSON. */
+  readonly sessionPolicies: readonly string[];
+  readonly durationSeconds: number;
+}
+
 /** What the kernel needs to know of identities; the iam service provides it. Answers come from caches where possible. */
 export interface IdentitySource {
   /** The credential behind an access key id, long-term or temporary; undefined when there is none. */
@@ -90,4 +113,12 @@ export interface IdentitySource {
   policiesOf(caller: Caller): CallerPolicies | Promise<CallerPolicies>;
   /** Checks a password made by CreateServiceSpecificCredential, in constant time. */
   verifyServicePassword(service: string, userName: string, password: string): Promise<Caller | undefined>;
+  /** The role of that ARN; undefined when there is none. */
+  findRole(roleArn: string): Promise<AssumableRole | undefined>;
+  /** The document of a managed policy's default version; undefined when there is none. */
+  findManagedPolicy(policyArn: string): Promise<string | undefined>;
+  /** Makes temporary credentials; durable when it resolves. */
+  openSession(session: SessionDraft): Promise<TemporaryCredentials>;
+  /** Told of every verified signature, for GetAccessKeyLastUsed. Cheap. */
+  noteUse(accessKeyId: string, service: string, region: string): void;
 }

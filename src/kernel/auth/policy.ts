@@ -22,7 +22,7 @@ export interface AuthorizationRequest {
   readonly sessionPolicies?: readonly CompiledPolicy[] | undefined;
   readonly resourcePolicy?: CompiledPolicy | undefined;
   /** For trust and key policies: without an Allow there nothing is allowed, whatever the identity's policies say. */
-  readonly resourcePolicyDecides?: boolean;
+  readonly resourcePolicyDecides?: boolean | undefined;
 }
 
 /** The decision and what it rests on. */
