@@ -7,9 +7,14 @@ test('every call can be looked up at once, with who made it and what came of it'
   const { cloudtrail, iam } = server.root_;
   await iam.createUser({ UserName: 'bob' });
   await assert.rejects(iam.createUser({ UserName: 'bob' }));
-  const { Events = [] } = await cloudtrail.lookupEvents({ LookupAttributes: [{ AttributeKey: 'EventName', AttributeValue: 'CreateUser' }] });
+  const { Events = [] } = await cloudtrail.lookupEvents({
+    LookupAttributes: [{ AttributeKey: 'EventName', AttributeValue: 'CreateUser' }],
+  });
   const records = Events.map((event) => JSON.parse(event.CloudTrailEvent!) as Record<string, unknown>);
-  assert.deepEqual(records.map(({ errorCode }) => errorCode), ['EntityAlreadyExists', undefined]);
+  assert.deepEqual(
+    records.map(({ errorCode }) => errorCode),
+    ['EntityAlreadyExists', undefined],
+  );
   assert.equal(records[1]!['eventSource'], 'iam.amazonaws.com');
   assert.deepEqual(records[1]!['requestParameters'], { userName: 'bob' });
   assert.equal(Events[0]!.Username, 'root');
@@ -47,12 +52,17 @@ test('pages are complete, and a token of another list is refused', async (t) => 
 
 test('a user needs the permission, and his refusal is recorded', async (t) => {
   const server = await startServer(t);
-  const alice = await server.user('alice', { Version: '2012-10-17', Statement: [{ Effect: 'Allow', Action: 's3:*', Resource: '*' }] });
+  const alice = await server.user('alice', {
+    Version: '2012-10-17',
+    Statement: [{ Effect: 'Allow', Action: 's3:*', Resource: '*' }],
+  });
   await assert.rejects(alice.cloudtrail.lookupEvents({}), {
     name: 'AccessDeniedException',
     message:
       'User: arn:aws:iam::123456789012:user/alice is not authorized to perform: cloudtrail:LookupEvents on resource: * because no identity-based policy allows the cloudtrail:LookupEvents action',
   });
-  const { Events = [] } = await server.root_.cloudtrail.lookupEvents({ LookupAttributes: [{ AttributeKey: 'Username', AttributeValue: 'alice' }] });
+  const { Events = [] } = await server.root_.cloudtrail.lookupEvents({
+    LookupAttributes: [{ AttributeKey: 'Username', AttributeValue: 'alice' }],
+  });
   assert.equal(JSON.parse(Events[0]!.CloudTrailEvent!).errorCode, 'AccessDeniedException');
 });
