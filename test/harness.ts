@@ -17,6 +17,7 @@ import type { Service } from '../src/kernel/service.ts';
 import type { Database } from '../src/kernel/store/database.ts';
 import { type RunningServer, startServer as start } from '../src/server.ts';
 import { services as allServices } from '../src/services.ts';
+import { ownDatabase } from './postgres.ts';
 
 export interface Keys {
   accessKeyId: string;
@@ -100,9 +101,12 @@ export async function startServer(t: TestContext, options: HarnessOptions = {}):
   const data = options.settings?.data ?? (await temporaryFolder(t));
   const base = readConfig({ port: '0', data, 'log-level': process.env['TEST_LOG'] ?? 'silent' }, {});
   const opened: { destroy(): void }[] = [];
+  const postgres = options.database === undefined ? await ownDatabase() : undefined;
+  if (postgres !== undefined) cleanUp(t, () => postgres.drop());
+  const databaseUrl = postgres?.url ?? '';
   let port = 0;
   const open = () =>
-    start({ ...base, port, ...options.settings, data }, options.services ?? allServices, {
+    start({ ...base, port, databaseUrl, ...options.settings, data }, options.services ?? allServices, {
       ...(options.clock === undefined ? {} : { clock: options.clock }),
       ...(options.database === undefined ? {} : { database: options.database }),
     });
