@@ -7,6 +7,7 @@ import type { Logger } from './log.ts';
 import type { OperationInput, OperationName, OperationOutput, SdkModule } from './operation-types.ts';
 import type { Secrets } from './secrets.ts';
 import type { Resource } from './service.ts';
+import type { SourceArchive, SourceArchiveRequest } from './source-archive.ts';
 import type { BlobStore } from './store/blobs.ts';
 import type { DatabaseKind } from './store/dialect.ts';
 
@@ -109,6 +110,12 @@ export interface Context {
     operation: N,
     input: OperationInput<M, N>,
   ): Promise<OperationOutput<M, N>>;
+  /**
+   * The files of a commit, as this caller: authorised and recorded like a call. Pipelines and builds read their source
+   * by it, since AWS has no public operation for that.
+   * @throws AccessDenied, and the repository's own faults (RepositoryDoesNotExistException, CommitDoesNotExistException)
+   */
+  sourceArchive(request: SourceArchiveRequest): Promise<SourceArchive>;
   /** The same context acting as a role that really is assumed. @throws AccessDenied when the trust policy says no */
   as(roleArn: string, options: RoleOptions): Promise<Context>;
   /** Assumes a role for somebody else's use, such as a build. */

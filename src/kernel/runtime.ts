@@ -12,6 +12,7 @@ import type { Logger } from './log.ts';
 import type { OperationInput, OperationName, OperationOutput, SdkModule } from './operation-types.ts';
 import type { Secrets } from './secrets.ts';
 import type { ConditionKeys, Consumer, Reconciler, Resource, Service } from './service.ts';
+import type { SourceArchive, SourceArchiveRequest } from './source-archive.ts';
 import type { BlobStore } from './store/blobs.ts';
 import type { AnyTransaction, Database } from './store/database.ts';
 import { commonFault } from './wire/errors.ts';
@@ -235,6 +236,14 @@ class KernelContext implements Context {
       input as Record<string, unknown>,
       frame,
     )) as OperationOutput<M, N>;
+  }
+
+  async sourceArchive(request: SourceArchiveRequest): Promise<SourceArchive> {
+    for (const service of this.#kernel.services.values()) {
+      const provide = service.provides?.sourceArchive;
+      if (provide !== undefined) return provide(request, this);
+    }
+    throw new Error('this installation has no repositories');
   }
 
   async as(roleArn: string, options: RoleOptions): Promise<Context> {

@@ -3,6 +3,7 @@ import type { Caller, IdentitySource, TemporaryCredentials } from './auth/identi
 import type { CompiledPolicy } from './auth/policy-grammar.ts';
 import type { BusEvent, Context, RoleOptions } from './context.ts';
 import type { OperationInput, OperationName, OperationOutput, SdkModule, ValidInput } from './operation-types.ts';
+import type { SourceArchive, SourceArchiveRequest } from './source-archive.ts';
 import type { Migrations } from './store/migrate.ts';
 import type { Exchange, HttpRequest } from './wire/http.ts';
 import type { OperationShape } from './wire/shape.ts';
@@ -114,6 +115,8 @@ export interface Provided {
     options: RoleOptions,
     ctx: Context,
   ): Promise<{ caller: Caller; credentials(): Promise<TemporaryCredentials> }>;
+  /** Resolves, authorises and records, then streams; see `Context.sourceArchive`. */
+  sourceArchive?(request: SourceArchiveRequest, ctx: Context): Promise<SourceArchive>;
 }
 
 export interface ServiceDefinition {
