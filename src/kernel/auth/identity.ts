@@ -1,3 +1,4 @@
+import type { Context } from '../context.ts';
 import type { CompiledPolicy } from './policy-grammar.ts';
 
 /** Who makes a call. Source of the forms: CloudTrail's `userIdentity` element. */
@@ -117,8 +118,8 @@ export interface IdentitySource {
   findRole(roleArn: string): Promise<AssumableRole | undefined>;
   /** The document of a managed policy's default version; undefined when there is none. */
   findManagedPolicy(policyArn: string): Promise<string | undefined>;
-  /** Makes temporary credentials; durable when it resolves. */
-  openSession(session: SessionDraft): Promise<TemporaryCredentials>;
+  /** Makes temporary credentials, in a transaction of `ctx`; durable when it resolves. */
+  openSession(session: SessionDraft, ctx: Context): Promise<TemporaryCredentials>;
   /** Told of every verified signature, for GetAccessKeyLastUsed. Cheap. */
   noteUse(accessKeyId: string, service: string, region: string): void;
 }

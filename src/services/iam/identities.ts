@@ -1,0 +1,189 @@
+import { parseArn } from '../../kernel/arn.ts';
+import type {
+  AssumableRole,
+  Caller,
+  CallerPolicies,
+  Credential,
+  IdentitySource,
+  SessionDraft,
+  TemporaryCredentials,
+  UserCaller,
+} from '../../kernel/auth/identity.ts';
+import type { Context, Tx } from '../../kernel/context.ts';
+import { compileDocument } from './documents.ts';
+import { KeyUse } from './key-use.ts';
+import { findManagedDocument } from './managed-documents.ts';
+import { type OwnerPolicies, policiesOfRole, policiesOfUser } from './owner-policies.ts';
+import { PasswordGuard } from './password-guard.ts';
+import { ReadCache } from './read-cache.ts';
+import { findSession, openSession } from './sessions.ts';
+import { entityArn, findEntity } from './store.ts';
+import { tables } from './tables.ts';
+
+const MAX_CACHED = 20_000;
+/** Another node's change is seen within this time; a single node hears of every change at once. */
+const SHARED_AGE_MS = 500;
+const SINGLE_AGE_MS = 60_000;
+
+interface PasswordRecord {
+  readonly credentialId: string;
+  readonly service: string;
+  readonly digest: string;
+  readonly active: boolean;
+  readonly caller: UserCaller;
+}
+
+/** Answers the kernel's questions about identities, from caches that every change of IAM empties. */
+export class Identities implements IdentitySource {
+  readonly keyUse: KeyUse;
+  readonly #ctx: Context;
+  readonly #credentials: ReadCache<Credential>;
+  readonly #policies: ReadCache<OwnerPolicies>;
+  readonly #roles: ReadCache<AssumableRole>;
+  readonly #passwords: ReadCache<PasswordRecord>;
+  readonly #guard: PasswordGuard;
+
+  constructor(ctx: Context) {
+    this.#ctx = ctx;
+    const isShared = ctx.config.databaseUrl !== '';
+    const options = { maxAgeMs: isShared ? SHARED_AGE_MS : SINGLE_AGE_MS, maxEntries: MAX_CACHED };
+    this.#credentials = new ReadCache(ctx.clock, options);
+    this.#policies = new ReadCache(ctx.clock, options);
+    this.#roles = new ReadCache(ctx.clock, options);
+    this.#passwords = new ReadCache(ctx.clock, options);
+    this.#guard = new PasswordGuard(ctx.clock, ctx.secrets);
+    this.keyUse = new KeyUse(ctx);
+  }
+
+  /** Drops everything kept: called after each commit that changed an identity or a policy. */
+  forget(): void {
+    this.#credentials.clear();
+    this.#policies.clear();
+    this.#roles.clear();
+    this.#passwords.clear();
+  }
+
+  findCredential(accessKeyId: string): Credential | undefined | Promise<Credential | undefined> {
+    return this.#credentials.get(accessKeyId, () =>
+      accessKeyId.startsWith('ASIA') ? findSession(this.#ctx, accessKeyId) : this.#loadKey(accessKeyId),
+    );
+  }
+
+  async #loadKey(accessKeyId: string): Promise<Credential | undefined> {
+    const row = await tables(this.#ctx)
+      .selectFrom('iam_access_keys as k')
+      .innerJoin('iam_users as u', 'u.id', 'k.user_id')
+      .select(['k.secret', 'k.status', 'u.id', 'u.account', 'u.name', 'u.path'])
+      .where('k.id', '=', accessKeyId)
+      .executeTakeFirst();
+    if (row === undefined) return undefined;
+    return {
+      accessKeyId,
+      secretAccessKey: openKeySecret(this.#ctx, accessKeyId, row.secret),
+      active: row.status === 'Active',
+      caller: userCaller(row, accessKeyId),
+    };
+  }
+
+  policiesOf(caller: Caller): CallerPolicies | Promise<CallerPolicies> {
+    if (caller.type === 'IAMUser') {
+      const found = this.#policies.get(caller.principalId, () => policiesOfUser(this.#ctx, caller.principalId));
+      return found instanceof Promise ? found.then((policies) => policies ?? NOTHING) : (found ?? NOTHING);
+    }
+    if (caller.type !== 'AssumedRole') return NOTHING;
+    const found = this.#policies.get(caller.roleId, () => policiesOfRole(this.#ctx, caller.roleId));
+    const withSession = (policies: OwnerPolicies = NOTHING): CallerPolicies => ({
+      ...policies,
+      tags: { ...policies.tags, ...caller.sessionTags },
+      ...(caller.sessionPolicies.length > 0 ? { session: caller.sessionPolicies } : {}),
+    });
+    return found instanceof Promise ? found.then(withSession) : withSession(found);
+  }
+
+  async findRole(roleArn: string): Promise<AssumableRole | undefined> {
+    return this.#roles.get(roleArn, async () => {
+      const { account = '', resource = '' } = parseArn(roleArn) ?? {};
+      const name = resource.slice(resource.lastIndexOf('/') + 1);
+      const role = await findEntity(this.#ctx, account, 'role', name);
+      if (role === undefined || entityArn('role', role) !== roleArn) return undefined;
+      return {
+        account,
+        arn: roleArn,
+        name: role.name,
+        id: role.id,
+        trustPolicy: compileDocument(role.trust_policy, 'trust'),
+        maxSessionSeconds: role.max_session_seconds,
+      };
+    });
+  }
+
+  findManagedPolicy(policyArn: string): Promise<string | undefined> {
+    return findManagedDocument(this.#ctx, policyArn);
+  }
+
+  openSession(session: SessionDraft, ctx: Context): Promise<TemporaryCredentials> {
+    return openSession(session, ctx);
+  }
+
+  noteUse(accessKeyId: string, service: string, region: string): void {
+    this.keyUse.note(accessKeyId, service, region);
+  }
+
+  async verifyServicePassword(service: string, userName: string, password: string): Promise<Caller | undefined> {
+    const record = await this.#passwords.get(userName, () => this.#loadPassword(userName));
+    const usable = record?.active === true && record.service === service ? record : undefined;
+    return this.#guard.matches(userName, password, usable?.credentialId, usable?.digest) ? usable?.caller : undefined;
+  }
+
+  async #loadPassword(userName: string): Promise<PasswordRecord | undefined> {
+    const row = await tables(this.#ctx)
+      .selectFrom('iam_service_credentials as c')
+      .innerJoin('iam_users as u', 'u.id', 'c.user_id')
+      .select(['c.id as credential_id', 'c.service', 'c.password', 'c.status', 'u.id', 'u.account', 'u.name', 'u.path'])
+      .where('c.user_name', '=', userName)
+      .executeTakeFirst();
+    if (row === undefined) return undefined;
+    return {
+      credentialId: row.credential_id,
+      service: row.service,
+      digest: row.password,
+      active: row.status === 'Active',
+      caller: userCaller(row),
+    };
+  }
+}
+
+const NOTHING: OwnerPolicies = { identity: [] };
+
+function userCaller(
+  row: { id: string; account: string; name: string; path: string },
+  accessKeyId?: string,
+): UserCaller {
+  return {
+    type: 'IAMUser',
+    account: row.account,
+    arn: entityArn('user', row),
+    principalId: row.id,
+    userName: row.name,
+    ...(accessKeyId === undefined ? {} : { accessKeyId }),
+  };
+}
+
+/** Opens the sealed secret of a long-term key. */
+export function openKeySecret({ secrets }: Context, accessKeyId: string, sealed: string): string {
+  return secrets.open('iam.access-key', accessKeyId, sealed).toString();
+}
+
+/** This installation's identities. */
+export function identitiesOf({ identity }: Context): Identities {
+  if (identity instanceof Identities) return identity;
+  throw new TypeError('identities are provided by another service');
+}
+
+/** A transaction that changes identities or policies: the caches are emptied as soon as it is committed. */
+export function changeIdentities<T>(ctx: Context, run: (tx: Tx) => Promise<T>): Promise<T> {
+  return ctx.tx((tx) => {
+    tx.afterCommit(() => identitiesOf(ctx).forget());
+    return run(tx);
+  });
+}

@@ -1,0 +1,78 @@
+import type { Credential, RoleCaller, SessionDraft, TemporaryCredentials } from '../../kernel/auth/identity.ts';
+import type { Context } from '../../kernel/context.ts';
+import { compileDocument } from './documents.ts';
+import { newAccessKeyId, newSecretAccessKey, newSessionToken } from './identifiers.ts';
+import { tables } from './tables.ts';
+
+const PURPOSE = 'iam.session';
+/** An expired key is answered with ExpiredToken for a day, then it is unknown. */
+const KEPT_AFTER_EXPIRY_MS = 24 * 3_600_000;
+/** Swept with each new session, so that the table never grows beyond what lives. */
+const SWEPT_AT_ONCE = 50;
+
+interface SealedSecrets {
+  secretAccessKey: string;
+  sessionToken: string;
+}
+
+/** The temporary credential of an `ASIA` key id; undefined when there is none. */
+export async function findSession(ctx: Context, accessKeyId: string): Promise<Credential | undefined> {
+  const row = await tables(ctx).selectFrom('iam_sessions').selectAll().where('id', '=', accessKeyId).executeTakeFirst();
+  if (row === undefined) return undefined;
+  const secrets = JSON.parse(ctx.secrets.open(PURPOSE, accessKeyId, row.secrets).toString()) as SealedSecrets;
+  const documents = JSON.parse(row.session_policies) as string[];
+  const caller = JSON.parse(row.caller) as SessionDraft['caller'];
+  return {
+    accessKeyId,
+    ...secrets,
+    expiresAt: row.expires_at,
+    active: true,
+    caller:
+      caller.type === 'AssumedRole'
+        ? { ...caller, sessionPolicies: documents.map((document) => compileDocument(document, 'identity')) }
+        : caller,
+  };
+}
+
+/** Makes temporary credentials and stores them. */
+export async function openSession(session: SessionDraft, ctx: Context): Promise<TemporaryCredentials> {
+  const { caller, sessionPolicies, durationSeconds } = session;
+  const now = ctx.now().getTime();
+  const expiresAt = now + durationSeconds * 1000;
+  const secrets: SealedSecrets = {
+    secretAccessKey: newSecretAccessKey(ctx.ids),
+    sessionToken: newSessionToken(ctx.ids),
+  };
+  for (;;) {
+    const accessKeyId = newAccessKeyId(ctx.ids, 'ASIA', caller.account);
+    const row = {
+      id: accessKeyId,
+      account: caller.account,
+      secrets: ctx.secrets.seal(PURPOSE, accessKeyId, JSON.stringify(secrets)),
+      caller: JSON.stringify({ ...withoutPolicies(caller), accessKeyId }),
+      session_policies: JSON.stringify(sessionPolicies),
+      expires_at: expiresAt,
+    };
+    const stored = await ctx.tx(async (tx) => {
+      const inserted = await tables(tx)
+        .insertInto('iam_sessions')
+        .values(row)
+        .onConflict((c) => c.column('id').doNothing())
+        .executeTakeFirst();
+      const old = tables(tx)
+        .selectFrom('iam_sessions')
+        .select('id')
+        .where('expires_at', '<', now - KEPT_AFTER_EXPIRY_MS)
+        .limit(SWEPT_AT_ONCE);
+      await tables(tx).deleteFrom('iam_sessions').where('id', 'in', old).execute();
+      return inserted.numInsertedOrUpdatedRows === 1n;
+    });
+    // The id holds the account and 39 random bits: it may, rarely, be taken.
+    if (stored) return { accessKeyId, ...secrets, expiresAt };
+  }
+}
+
+function withoutPolicies(caller: SessionDraft['caller']): object {
+  if (caller.type !== 'AssumedRole') return caller;
+  return { ...caller, sessionPolicies: [] } satisfies RoleCaller;
+}

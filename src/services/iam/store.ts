@@ -1,0 +1,117 @@
+import * as sdk from '@aws-sdk/client-iam';
+import { arn } from '../../kernel/arn.ts';
+import type { Context, Tx } from '../../kernel/context.ts';
+import { fault } from '../../kernel/fault.ts';
+import type { ResourceRef } from '../../kernel/service.ts';
+import { tagsOf } from '../../kernel/tags.ts';
+import { commonFault } from '../../kernel/wire/errors.ts';
+import type { EntityRow, GroupRow, InstanceProfileRow, RoleRow, UserRow } from './tables.ts';
+import { tables } from './tables.ts';
+
+/** What can hold policies: users, groups and roles. */
+export type OwnerKind = 'user' | 'group' | 'role';
+export type EntityKind = OwnerKind | 'instance-profile';
+
+const TABLES = {
+  user: 'iam_users',
+  group: 'iam_groups',
+  role: 'iam_roles',
+  'instance-profile': 'iam_instance_profiles',
+} as const;
+
+interface Rows {
+  user: UserRow;
+  group: GroupRow;
+  role: RoleRow;
+  'instance-profile': InstanceProfileRow;
+}
+
+/** `arn:aws:iam::123456789012:user/path/alice` */
+export function entityArn(kind: EntityKind, entity: Pick<EntityRow, 'account' | 'path' | 'name'>): string {
+  return arn('iam', '', entity.account, `${kind}${entity.path}${entity.name}`);
+}
+
+/** The entity of that name in the account, if there is one. */
+export async function findEntity<K extends EntityKind>(
+  source: Context | Tx,
+  account: string,
+  kind: K,
+  name: string,
+): Promise<Rows[K] | undefined> {
+  // The four tables share these columns; the rest comes along untyped.
+  const row = await tables(source)
+    .selectFrom(TABLES[kind] as 'iam_users')
+    .selectAll()
+    .where('account', '=', account)
+    .where('name_key', '=', name.toLowerCase())
+    .executeTakeFirst();
+  return row?.name === name ? (row as unknown as Rows[K]) : undefined;
+}
+
+/** @throws NoSuchEntity */
+export async function entityByName<K extends EntityKind>(
+  source: Context | Tx,
+  account: string,
+  kind: K,
+  name: string,
+): Promise<Rows[K]> {
+  const row = await findEntity(source, account, kind, name);
+  if (row !== undefined) return row;
+  const text =
+    kind === 'instance-profile'
+      ? `Instance Profile ${name} cannot be found.`
+      : `The ${kind} with name ${name} cannot be found.`;
+  throw fault(sdk.NoSuchEntityException, text);
+}
+
+/** @throws EntityAlreadyExists when the name is taken, in any case */
+export async function requireFreeName(tx: Tx, account: string, kind: EntityKind, name: string): Promise<void> {
+  const taken = await tables(tx)
+    .selectFrom(TABLES[kind] as 'iam_users')
+    .select('id')
+    .where('account', '=', account)
+    .where('name_key', '=', name.toLowerCase())
+    .executeTakeFirst();
+  if (taken === undefined) return;
+  const label = kind === 'instance-profile' ? 'Instance Profile' : kind.charAt(0).toUpperCase() + kind.slice(1);
+  throw fault(sdk.EntityAlreadyExistsException, `${label} with name ${name} already exists.`);
+}
+
+/** The entity as a resource of IAM's own policies: its ARN (an assumed path where it does not exist) and tags. */
+export async function entityResource(ctx: Context, kind: EntityKind, name: string): Promise<ResourceRef> {
+  const entity = await findEntity(ctx, ctx.account, kind, name);
+  const entityRef = entityArn(kind, entity ?? { account: ctx.account, path: '/', name });
+  return entity === undefined ? { arn: entityRef } : { arn: entityRef, tags: await tagsOf(ctx, entityRef) };
+}
+
+/** The name of the calling user, for operations that leave out `UserName`. @throws ValidationError for any other caller */
+export function ownUserName({ caller }: Context): string {
+  if (caller.type === 'IAMUser') return caller.userName;
+  throw commonFault('ValidationError', 'Must specify userName when calling with non-User credentials');
+}
+
+/** Entities of a kind, ordered by name, after a name and under a path. */
+export function listEntities<K extends EntityKind>(
+  ctx: Context,
+  kind: K,
+  options: { pathPrefix: string | undefined; after: string | undefined; limit: number },
+): Promise<Rows[K][]> {
+  const { pathPrefix = '/', after, limit } = options;
+  let query = tables(ctx)
+    .selectFrom(TABLES[kind] as 'iam_users')
+    .selectAll()
+    .where('account', '=', ctx.account);
+  if (pathPrefix !== '/') query = query.where('path', '>=', pathPrefix).where('path', '<', `${pathPrefix}\u{10ffff}`);
+  if (after !== undefined) query = query.where('name_key', '>', after);
+  return query.orderBy('name_key').limit(limit).execute() as unknown as Promise<Rows[K][]>;
+}
+
+/** How many entities of a kind the account has. */
+export async function countEntities(ctx: Context, kind: EntityKind): Promise<number> {
+  const row = await tables(ctx)
+    .selectFrom(TABLES[kind] as 'iam_users')
+    .select((e) => e.fn.countAll<number>().as('n'))
+    .where('account', '=', ctx.account)
+    .executeTakeFirstOrThrow();
+  return Number(row.n);
+}
