@@ -1,7 +1,12 @@
 import type { Row } from './row.ts';
+import { actions } from './rows/actions.ts';
+import { buildLog } from './rows/build-log.ts';
+import { builds } from './rows/builds.ts';
 import { clone, clones } from './rows/clone.ts';
+import { pipeline } from './rows/pipeline.ts';
 import { push } from './rows/push.ts';
+import { pushToBuild } from './rows/push-to-build.ts';
 import { start } from './rows/start.ts';
 
 /** Every row, in the order of the table. */
-export const rows: readonly Row[] = [clone, clones, push, start];
+export const rows: readonly Row[] = [clone, clones, push, pushToBuild, builds, actions, pipeline, start, buildLog];
