@@ -64,7 +64,7 @@ export async function startServer(
       await kernel.work.stop();
       await kernel.outbox.stop();
       server.closeAllConnections();
-      for (const service of services) await service.lifecycle?.stop?.();
+      for (const service of services) await service.lifecycle?.stop?.(kernel.serviceContext(service.eventSource));
       await kernel.audit.flush();
       await kernel.database.close();
       folder.release();

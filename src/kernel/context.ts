@@ -50,6 +50,8 @@ export interface Tx {
   emit(event: EventDraft): Promise<void>;
   /** Has a reconciler look at a key, at once or at a time. A key that waits already keeps the earlier time. */
   wake(reconciler: string, key: string, at?: Date): Promise<void>;
+  /** Records what a data-plane route changes (a git push), with the change itself. See `Context.record`. */
+  record(event: RecordedEvent): Promise<void>;
   /** Runs after the commit, in this process only and not at all if it dies: for caches and in-process listeners. */
   afterCommit(run: () => void): void;
 }
@@ -122,8 +124,8 @@ export interface Context {
   credentialsFor(roleArn: string, options: RoleOptions): Promise<TemporaryCredentials>;
   /** The same context as a part of Slipway itself, in an account and region. */
   asService(service: string, account: string, region: string): Context;
-  /** The same context acting as another identified caller (a git client, a website visitor). */
-  withCaller(caller: Caller): Context;
+  /** The same context acting as another identified caller (a git client, a website visitor), in a region if one is given. */
+  withCaller(caller: Caller, region?: string): Context;
   /** Writes what waits of the audit trail, so that the caller sees his own calls. */
   flushAudit(): Promise<void>;
   /** Records what a data-plane route did (a git push): same form and place as an API call. */

@@ -1,5 +1,5 @@
 import type { Kysely } from 'kysely';
-import { AuditTrail } from './audit.ts';
+import { type AuditEntry, AuditTrail } from './audit.ts';
 import { authorizeCall } from './auth/authorize.ts';
 import type { Caller, IdentitySource, TemporaryCredentials } from './auth/identity.ts';
 import type { Clock } from './clock.ts';
@@ -270,8 +270,8 @@ class KernelContext implements Context {
     return this.#kernel.serviceContext(service, account, region);
   }
 
-  withCaller(caller: Caller): Context {
-    return new KernelContext(this.#kernel, { ...this.#frame, caller, account: caller.account });
+  withCaller(caller: Caller, region = this.region): Context {
+    return new KernelContext(this.#kernel, { ...this.#frame, caller, account: caller.account, region });
   }
 
   flushAudit(): Promise<void> {
@@ -279,23 +279,7 @@ class KernelContext implements Context {
   }
 
   record(event: RecordedEvent): void {
-    const { caller, account, region, sourceIp, userAgent, requestId } = this.#frame;
-    const { additionalEventData, ...rest } = event;
-    this.#kernel.audit.add({
-      id: this.ids.uuid(),
-      at: this.now(),
-      caller,
-      account,
-      region,
-      sourceIp,
-      userAgent,
-      requestId,
-      management: true,
-      responseElements: undefined,
-      ...rest,
-      requestParameters: event.requestParameters,
-      ...(additionalEventData === undefined ? {} : { additional: { additionalEventData } }),
-    });
+    this.#kernel.audit.add(recordedEntry(this.#kernel, this.#frame, event));
   }
 
   async authorize(action: string, resource: Resource, conditions: ConditionKeys = {}): Promise<void> {
@@ -327,9 +311,32 @@ function contextTx(kernel: Kernel, frame: CallFrame, transaction: AnyTransaction
       effects.woke = true;
       await writeWake(transaction, reconciler, key, (at ?? kernel.clock.now()).getTime());
     },
+    async record(event: RecordedEvent) {
+      await kernel.audit.writeIn(transaction, recordedEntry(kernel, frame, event));
+    },
     afterCommit(run: () => void) {
       effects.afterCommit.push(run);
     },
+  };
+}
+
+function recordedEntry(kernel: Kernel, frame: CallFrame, event: RecordedEvent): AuditEntry {
+  const { caller, account, region, sourceIp, userAgent, requestId } = frame;
+  const { additionalEventData, ...rest } = event;
+  return {
+    id: kernel.ids.uuid(),
+    at: kernel.clock.now(),
+    caller,
+    account,
+    region,
+    sourceIp,
+    userAgent,
+    requestId,
+    management: true,
+    responseElements: undefined,
+    ...rest,
+    requestParameters: event.requestParameters,
+    ...(additionalEventData === undefined ? {} : { additional: { additionalEventData } }),
   };
 }
 

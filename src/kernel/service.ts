@@ -103,7 +103,7 @@ export interface Reconciler {
 export interface Lifecycle {
   start?(ctx: Context): Promise<void>;
   /** Called when no request and no reconciler runs any more. */
-  stop?(): Promise<void>;
+  stop?(ctx: Context): Promise<void>;
 }
 
 /** What one service may provide to the kernel. */
