@@ -17,12 +17,19 @@ export interface Constraint {
 export interface ConstraintTable {
   operations: Record<string, string[]>;
   members: Record<string, Constraint>;
+  /**
+   * Errors that are not named after their member, by the innermost member (`filePath`): what an operation answers where
+   * it declares that error. Written by the service, as the model does not tell.
+   */
+  faults?: Readonly<Record<string, { readonly missing?: string; readonly invalid?: string }>>;
 }
 
 /** One broken constraint in AWS's words. */
 export interface Violation {
   /** First member of the path, as the model spells it. */
   member: string;
+  /** Innermost member of the path, as the model spells it. */
+  leaf: string;
   kind: 'missing' | 'invalid';
   message: string;
 }
@@ -61,12 +68,17 @@ export function validate(operation: OperationShape, input: Record<string, unknow
   const found = violations(operation.input, input, table);
   const first = found[0];
   if (first === undefined) return;
-  throw violationFault(found, table.operations[operation.name] ?? []);
+  throw violationFault(found, table.operations[operation.name] ?? [], table.faults ?? {});
 }
 
-function violationFault(found: Violation[], declared: readonly string[]): Fault {
+function violationFault(
+  found: Violation[],
+  declared: readonly string[],
+  faults: NonNullable<ConstraintTable['faults']>,
+): Fault {
   const first = found[0]!;
-  const own = modelledName(first, declared);
+  const named = faults[first.leaf]?.[first.kind];
+  const own = named !== undefined && declared.includes(named) ? named : modelledName(first, declared);
   const shown = found.slice(0, MAX_REPORTED).map((violation) => violation.message);
   const message = `${found.length} validation error${found.length === 1 ? '' : 's'} detected: ${shown.join('; ')}`;
   if (own !== undefined) return new Fault(own, message);
@@ -101,7 +113,7 @@ function checkStructure(
     if (item === undefined || item === null) {
       if (member.required) {
         const message = `Value null at '${at}' failed to satisfy constraint: Member must not be null`;
-        found.push({ member: first, kind: 'missing', message });
+        found.push({ member: first, leaf: member.name, kind: 'missing', message });
       }
       continue;
     }
@@ -124,7 +136,7 @@ function checkValue(
     for (const broken of brokenConstraints(shape, value, constraint)) {
       const shown = sensitive ? '' : ` '${display(shape, value)}'`;
       const message = `Value${shown} at '${path}' failed to satisfy constraint: ${broken}`;
-      found.push({ member: top, kind: 'invalid', message });
+      found.push({ member: top, leaf: leafOf(key), kind: 'invalid', message });
     }
   }
   if (shape.kind === 'structure' || shape.kind === 'union') {
@@ -140,6 +152,11 @@ function checkValue(
       checkValue(shape.value, item, table, `${key}{}`, `${path}.${name}.member`, top, found);
     }
   }
+}
+
+/** `fileContent` of `PutFileEntry.fileContent`, `tags` of `CreateRepositoryInput.tags{k}`. */
+function leafOf(key: string): string {
+  return key.slice(key.lastIndexOf('.') + 1).replace(/[[{].*$/, '');
 }
 
 function* brokenConstraints(shape: Shape, value: unknown, constraint: Constraint): Iterable<string> {
