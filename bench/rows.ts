@@ -3,10 +3,22 @@ import { actions } from './rows/actions.ts';
 import { buildLog } from './rows/build-log.ts';
 import { builds } from './rows/builds.ts';
 import { clone, clones } from './rows/clone.ts';
+import { lists } from './rows/lists.ts';
 import { pipeline } from './rows/pipeline.ts';
 import { push } from './rows/push.ts';
 import { pushToBuild } from './rows/push-to-build.ts';
 import { start } from './rows/start.ts';
 
 /** Every row, in the order of the table. */
-export const rows: readonly Row[] = [clone, clones, push, pushToBuild, builds, actions, pipeline, start, buildLog];
+export const rows: readonly Row[] = [
+  clone,
+  clones,
+  push,
+  pushToBuild,
+  builds,
+  actions,
+  pipeline,
+  start,
+  buildLog,
+  lists,
+];

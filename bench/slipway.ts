@@ -4,6 +4,7 @@ import { closeSync, openSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { CloudTrail } from '@aws-sdk/client-cloudtrail';
 import { CloudWatchLogs } from '@aws-sdk/client-cloudwatch-logs';
 import { CodeBuild } from '@aws-sdk/client-codebuild';
 import { CodeCommit } from '@aws-sdk/client-codecommit';
@@ -25,6 +26,7 @@ export interface Keys {
 
 /** Real SDK clients of the root user. */
 export interface Clients {
+  cloudtrail: CloudTrail;
   codebuild: CodeBuild;
   codecommit: CodeCommit;
   codepipeline: CodePipeline;
@@ -99,6 +101,7 @@ export async function end(child: ChildProcess): Promise<void> {
 function makeClients(endpoint: string, credentials: Keys): Clients {
   const settings = { endpoint, region: REGION, credentials, maxAttempts: 1 };
   return {
+    cloudtrail: new CloudTrail(settings),
     codebuild: new CodeBuild(settings),
     codecommit: new CodeCommit(settings),
     codepipeline: new CodePipeline(settings),

@@ -1,0 +1,30 @@
+import type { Crowd } from '../crowd.ts';
+import { numbered } from '../row-copies.ts';
+
+/** The audit trail, in which one call of many is looked for. */
+export const cloudtrailLists: Crowd = {
+  async seed({ clients: { sts, iam, cloudtrail } }) {
+    await sts.getCallerIdentity();
+    await iam.createGroup({ GroupName: 'rare' });
+    await cloudtrail.lookupEvents();
+  },
+  fill(tables, count) {
+    tables.copy('kernel_audit', { event_name: 'GetCallerIdentity' }, count, (n) => ({ id: `bench-${numbered(n)}` }));
+  },
+  calls: [
+    {
+      name: 'LookupEvents, first page',
+      prepare:
+        async ({ clients: { cloudtrail } }) =>
+        () =>
+          cloudtrail.lookupEvents({ MaxResults: 50 }),
+    },
+    {
+      name: 'LookupEvents by EventName',
+      prepare:
+        async ({ clients: { cloudtrail } }) =>
+        () =>
+          cloudtrail.lookupEvents({ LookupAttributes: [{ AttributeKey: 'EventName', AttributeValue: 'CreateGroup' }] }),
+    },
+  ],
+};
