@@ -1,6 +1,10 @@
 import type { Service } from './kernel/service.ts';
 import { cloudtrail } from './services/cloudtrail/service.ts';
+import { cloudwatchLogs } from './services/cloudwatch-logs/service.ts';
+import { codepipeline } from './services/codepipeline/service.ts';
+import { eventbridge } from './services/eventbridge/service.ts';
 import { iam } from './services/iam/service.ts';
+import { sts } from './services/sts/service.ts';
 
 /** Every service of an installation: the one list. */
-export const services: readonly Service[] = [iam, cloudtrail];
+export const services: readonly Service[] = [iam, sts, cloudtrail, codepipeline, eventbridge];

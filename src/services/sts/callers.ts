@@ -1,0 +1,73 @@
+import type * as sdk from '@aws-sdk/client-sts';
+import { BASE32 } from '../../kernel/ids.ts';
+import type { Operation, OperationName } from '../../kernel/service.ts';
+import { commonFault } from '../../kernel/wire/errors.ts';
+
+type Op<N extends OperationName<typeof sdk>> = Operation<typeof sdk, N>;
+
+const DEFAULT_TOKEN_SECONDS = 43_200;
+/** Root credentials do not live longer, whatever was asked for. */
+const ROOT_TOKEN_SECONDS = 3_600;
+
+/** Tells anybody who he is; needs no permission and cannot be denied. */
+export const GetCallerIdentity: Op<'GetCallerIdentity'> = {
+  resource: () => '*',
+  action: null,
+  async handle(_input, { caller, account }) {
+    switch (caller.type) {
+      case 'AWSService':
+        return { UserId: caller.service, Account: account, Arn: `arn:aws:iam::${account}:service/${caller.service}` };
+      case 'Anonymous':
+        throw commonFault('MissingAuthenticationToken', 'Request is missing Authentication Token');
+      default:
+        return { UserId: caller.principalId, Account: caller.account, Arn: caller.arn };
+    }
+  },
+};
+
+/** Temporary credentials of a user (or root) for himself; needs no permission. */
+export const GetSessionToken: Op<'GetSessionToken'> = {
+  resource: () => '*',
+  action: null,
+  readOnly: false,
+  async handle({ DurationSeconds: seconds = DEFAULT_TOKEN_SECONDS, SerialNumber, TokenCode }, ctx) {
+    const { caller } = ctx;
+    const isLongTerm = caller.type === 'IAMUser' || caller.type === 'Root';
+    if (!isLongTerm || caller.accessKeyId?.startsWith('ASIA') === true) {
+      throw commonFault('AccessDenied', 'Cannot call GetSessionToken with session credentials');
+    }
+    if (SerialNumber !== undefined || TokenCode !== undefined) {
+      throw commonFault('AccessDenied', 'MultiFactorAuthentication failed with invalid MFA one time pass code.');
+    }
+    const durationSeconds = caller.type === 'Root' ? Math.min(seconds, ROOT_TOKEN_SECONDS) : seconds;
+    const credentials = await ctx.identity.openSession({ caller, sessionPolicies: [], durationSeconds }, ctx);
+    return {
+      Credentials: {
+        AccessKeyId: credentials.accessKeyId,
+        SecretAccessKey: credentials.secretAccessKey,
+        SessionToken: credentials.sessionToken,
+        Expiration: new Date(credentials.expiresAt),
+      },
+    };
+  },
+};
+
+/** The account of an access key id, which the id itself holds. */
+export const GetAccessKeyInfo: Op<'GetAccessKeyInfo'> = {
+  resource: () => '*',
+  async handle({ AccessKeyId: id }, ctx) {
+    if (id === ctx.config.rootAccessKeyId) return { Account: ctx.config.account };
+    return { Account: accountOfKey(id) };
+  },
+};
+
+/** @throws ValidationError for an id that holds no account number */
+function accountOfKey(id: string): string {
+  const invalid = () => commonFault('ValidationError', `The access key id ${id} is not valid.`);
+  if (!/^A(?:KI|SI)A[A-Z2-7]{16}$/.test(id)) throw invalid();
+  let bits = 0n;
+  for (const char of id.slice(4)) bits = (bits << 5n) | BigInt(BASE32.indexOf(char));
+  const account = String((bits >> 39n) & ((1n << 40n) - 1n)).padStart(12, '0');
+  if (account.length > 12) throw invalid();
+  return account;
+}

@@ -1,0 +1,21 @@
+import * as sdk from '@aws-sdk/client-sts';
+import { defineService } from '../../kernel/define-service.ts';
+import * as assumeRole from './assume-role.ts';
+import * as callers from './callers.ts';
+import constraints from './constraints.generated.json' with { type: 'json' };
+import { assumeRoleForService } from './service-sessions.ts';
+
+/** STS: temporary credentials. */
+export const sts = defineService({
+  name: 'sts',
+  sdk,
+  protocol: 'query',
+  signingName: 'sts',
+  iamPrefix: 'sts',
+  eventSource: 'sts.amazonaws.com',
+  apiVersion: '2011-06-15',
+  xmlNamespace: 'https://sts.amazonaws.com/doc/2011-06-15/',
+  constraints,
+  families: [assumeRole, callers],
+  provides: { assumeRole: assumeRoleForService },
+});
