@@ -1,0 +1,77 @@
+import { createHash } from 'node:crypto';
+import { type Readable, Transform } from 'node:stream';
+import type * as s3Sdk from '@aws-sdk/client-s3';
+import type { Context } from '../../../kernel/context.ts';
+import type { ArtifactLocation } from '../artifacts.ts';
+import type { MadeArtifact } from './provider.ts';
+
+/** An object as S3 gives it out. */
+export interface StoredObject {
+  readonly body: Readable;
+  readonly size: number;
+  readonly etag: string;
+  readonly versionId: string | undefined;
+  readonly lastModified: Date | undefined;
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+/** Opens an object as a role. @throws the fault of S3 */
+export async function openObject(
+  role: Context,
+  bucket: string,
+  key: string,
+  versionId?: string,
+): Promise<StoredObject> {
+  const input = { Bucket: bucket, Key: key, ...(versionId === undefined ? {} : { VersionId: versionId }) };
+  const output = await role.call<typeof s3Sdk, 'GetObject'>('s3', 'GetObject', input);
+  return {
+    body: output.Body as unknown as Readable,
+    size: output.ContentLength!,
+    etag: output.ETag!,
+    versionId: output.VersionId,
+    lastModified: output.LastModified,
+    metadata: output.Metadata ?? {},
+  };
+}
+
+/** Settings of an object that is written. */
+export type ObjectSettings = Pick<s3Sdk.PutObjectCommandInput, 'ACL' | 'CacheControl' | 'ContentType'>;
+
+/** Writes an object as a role. @param size bytes of the body */
+export async function writeObject(
+  role: Context,
+  place: { bucket: string; key: string },
+  body: Readable,
+  size: number,
+  settings: ObjectSettings = {},
+): Promise<{ etag: string }> {
+  const output = await role.call<typeof s3Sdk, 'PutObject'>('s3', 'PutObject', {
+    Bucket: place.bucket,
+    Key: place.key,
+    Body: body as unknown as s3Sdk.PutObjectCommandInput['Body'],
+    ContentLength: size,
+    ...settings,
+  });
+  return { etag: output.ETag! };
+}
+
+/** Writes an artifact and notes its digest on the way. */
+export async function writeArtifact(
+  role: Context,
+  place: ArtifactLocation,
+  body: Readable,
+  size: number,
+): Promise<MadeArtifact> {
+  const hash = createHash('sha256');
+  const hashing = new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      hash.update(chunk);
+      done(null, chunk);
+    },
+  });
+  body.on('error', (error) => hashing.destroy(error));
+  const { etag } = await writeObject(role, place.s3location, body.pipe(hashing), size, {
+    ContentType: 'application/zip',
+  });
+  return { name: place.name, etag, size, sha256: hash.digest('hex') };
+}
