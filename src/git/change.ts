@@ -1,0 +1,168 @@
+import { GitFailure } from './failure.ts';
+import { isAncestor } from './history.ts';
+import { DEFAULT_PACK_LIMITS, IncomingPack, type PackLimits } from './incoming-pack.ts';
+import type { ObjectType } from './object-format.ts';
+import type { ObjectReader } from './objects.ts';
+import type { Lease, Repository } from './repository.ts';
+import type { CommitChange, RefUpdate } from './truth.ts';
+
+/** A reference that shall move. `from` and `to` as in {@link RefUpdate}. */
+export interface WantedUpdate {
+  name: string;
+  from: string | null;
+  to: string | null;
+}
+
+export interface ChangeRequest {
+  updates: readonly WantedUpdate[];
+  atomic: boolean;
+  /** The objects that the updates need, as one pack; null when the repository has them all. */
+  pack: AsyncIterable<Uint8Array> | null;
+  /** The transaction. It must not use the repository. */
+  commit: CommitChange;
+  limits?: PackLimits;
+  signal?: AbortSignal | undefined;
+}
+
+/** What to tell about updates that fell with another one. */
+export const ATOMIC_FAILED = 'atomic push failure';
+
+/**
+ * The one road by which anything enters a repository, for pushes and API calls alike: the pack into quarantine,
+ * checks, blobs written and synced, the transaction, and only then the answer. Killed anywhere before the
+ * transaction, nothing has happened but a blob without an owner; after it, everything has.
+ *
+ * @returns the refused updates by name, with the reason; all others are durable.
+ * @throws {GitFailure} when the pack is refused; no reference has moved then.
+ */
+export async function changeRepository(
+  repository: Repository,
+  request: ChangeRequest,
+): Promise<ReadonlyMap<string, string>> {
+  const lease = await repository.lease();
+  let incoming: IncomingPack | null = null;
+  try {
+    if (request.pack !== null) incoming = await receive(repository, lease, request.pack, request);
+    return await applyUpdates(repository, lease, incoming, request);
+  } finally {
+    // The answer does not wait for the sweeping; what stays behind is swept at the next start.
+    incoming?.remove().catch(repository.surroundings.report);
+    lease.release();
+  }
+}
+
+async function receive(
+  repository: Repository,
+  lease: Lease,
+  pack: AsyncIterable<Uint8Array>,
+  request: ChangeRequest,
+): Promise<IncomingPack> {
+  try {
+    const options = { limits: request.limits ?? DEFAULT_PACK_LIMITS, signal: request.signal };
+    return await IncomingPack.receive(repository, lease, pack, options);
+  } catch (error) {
+    // Objects that "are missing" may be missing from the cache only; the next use of it will look.
+    repository.suspect();
+    throw error;
+  }
+}
+
+async function applyUpdates(
+  repository: Repository,
+  lease: Lease,
+  incoming: IncomingPack | null,
+  request: ChangeRequest,
+): Promise<ReadonlyMap<string, string>> {
+  // The blobs are written while the updates are looked at; nearly always both are wanted.
+  const stored = incoming?.store() ?? Promise.resolve();
+  const [described] = await Promise.allSettled([describeAll(repository, lease, incoming, request), stored]);
+  if (described.status === 'rejected') {
+    await stored.then(() => incoming?.unstore());
+    throw described.reason;
+  }
+  await stored;
+  const refused = new Map<string, string>();
+  const updates: RefUpdate[] = [];
+  for (const one of described.value) {
+    if (one.problem === null) updates.push(one.update);
+    else refused.set(one.update.name, one.problem);
+  }
+  if (request.atomic && refused.size > 0) {
+    for (const update of updates.splice(0)) refused.set(update.name, ATOMIC_FAILED);
+  }
+  if (updates.length === 0) {
+    await incoming?.unstore();
+    return refused;
+  }
+  for (const [name, problem] of await transact(repository, incoming, updates, request)) refused.set(name, problem);
+  return refused;
+}
+
+async function transact(
+  repository: Repository,
+  incoming: IncomingPack | null,
+  updates: readonly RefUpdate[],
+  request: ChangeRequest,
+): Promise<ReadonlyMap<string, string>> {
+  const change = { updates, atomic: request.atomic, pack: incoming?.record ?? null };
+  if (incoming === null) return request.commit(change);
+  const isAccepted = (refused: ReadonlyMap<string, string>) => refused.size < updates.length;
+  // If the transaction throws, its outcome is unknown: the blobs stay, and the sweep asks the truth later.
+  const refused = await repository.publish(incoming, () => request.commit(change), isAccepted);
+  if (!isAccepted(refused)) await incoming.unstore();
+  return refused;
+}
+
+type Described = { update: RefUpdate; problem: string | null };
+
+async function describeAll(
+  repository: Repository,
+  lease: Lease,
+  incoming: IncomingPack | null,
+  request: ChangeRequest,
+): Promise<Described[]> {
+  const objects = incoming?.objects ?? lease.objects;
+  const described: Described[] = [];
+  for (const wanted of request.updates) {
+    if (request.signal?.aborted) throw new GitFailure('stopped', 'the client went away');
+    described.push(await describe(repository, objects, wanted, { env: incoming?.env ?? {}, signal: request.signal }));
+  }
+  return described;
+}
+
+async function describe(
+  repository: Repository,
+  objects: ObjectReader,
+  wanted: WantedUpdate,
+  options: { env: Record<string, string>; signal: AbortSignal | undefined },
+): Promise<Described> {
+  const update: RefUpdate = { ...wanted, peeled: null, forced: false };
+  if (wanted.to === null) return { update, problem: null };
+  const info = await objects.findInfo(wanted.to);
+  if (info === null) return { update, problem: 'missing necessary objects' };
+  if (!wanted.name.startsWith('refs/tags/') && info.type !== 'commit') {
+    return { update, problem: 'only tags may point at something that is not a commit' };
+  }
+  const peeled = await objects.peel(wanted.to, info.type);
+  update.peeled = peeled?.id ?? null;
+  if (wanted.from !== null) {
+    const moved = { name: wanted.name, from: wanted.from };
+    update.forced = !(await isForward(repository, objects, moved, peeled ?? { id: wanted.to, ...info }, options));
+  }
+  return { update, problem: null };
+}
+
+/** True when the new commit contains the old one. Anything but two commits counts as rewriting. */
+async function isForward(
+  repository: Repository,
+  objects: ObjectReader,
+  { name, from }: { name: string; from: string },
+  to: { id: string; type: ObjectType },
+  options: { env: Record<string, string>; signal: AbortSignal | undefined },
+): Promise<boolean> {
+  if (from === to.id) return true;
+  // A branch points at a commit by rule; only a tag needs the question.
+  const isTag = name.startsWith('refs/tags/');
+  if (to.type !== 'commit' || (isTag && (await objects.findInfo(from))?.type !== 'commit')) return false;
+  return isAncestor(repository, objects, { ancestor: from, descendant: to.id }, options);
+}

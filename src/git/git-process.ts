@@ -1,0 +1,219 @@
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import type { Readable, Writable } from 'node:stream';
+import type { Clock } from '../kernel/clock.ts';
+import { GitFailure } from './failure.ts';
+
+/** What one git process may use. Every child has a limit on each: a hostile pack must not take the machine. */
+export interface GitLimits {
+  /** Wall clock. */
+  wallMs: number;
+  /** Processor time, RLIMIT_CPU. */
+  cpuSeconds: number;
+  /** Address space, RLIMIT_AS; mapped packs count. */
+  memoryBytes: number;
+}
+
+export interface GitOptions {
+  /** The bare repository. */
+  gitDir: string;
+  limits: GitLimits;
+  /** Further variables, from us alone; never anything of a client's. */
+  env?: Record<string, string>;
+  /** Kills the whole process group. */
+  signal?: AbortSignal;
+}
+
+/** A running git. */
+export interface GitChild {
+  readonly stdin: Writable;
+  readonly stdout: Readable;
+  /** Settles when the process has ended and its output is read. Never rejects. */
+  readonly ended: Promise<GitEnd>;
+  /** Ends the process and all its children at once. */
+  kill(): void;
+  /** Processor time used so far in milliseconds, of git itself without finished children; null where unknown. */
+  cpuMs(): Promise<number | null>;
+}
+
+export interface GitEnd {
+  /** Exit status; null when killed. */
+  status: number | null;
+  /** Why we killed it, else null. */
+  stopped: 'time' | 'abort' | 'kill' | null;
+  stderr: string;
+}
+
+const STDERR_CAP_BYTES = 16 * 1024;
+/** `/proc/<pid>/stat` counts in this unit on every Linux. */
+const CLOCK_TICK_MS = 10;
+/** dash and bash; the limits are inherited by git and by what git starts. */
+const LIMITED = 'ulimit -t "$1" && ulimit -v "$2" && shift 2 && exec "$@"';
+/** macOS has no RLIMIT_AS worth the name. */
+const LIMITED_TIME_ONLY = 'ulimit -t "$1" && shift 2 && exec "$@"';
+
+/**
+ * Starts git. Arguments are always an array, names of users come only after `--end-of-options` or on stdin, and the
+ * environment is made here from nothing, so neither the server's nor a user's settings reach git.
+ */
+export class GitProcesses {
+  readonly #clock: Clock;
+  readonly #program: string;
+  readonly #home: string;
+  readonly #running = new Set<GitChild>();
+
+  /** @param options.home an empty folder that serves as HOME; `program` is looked up in PATH. */
+  constructor(options: { clock: Clock; home: string; program?: string }) {
+    this.#clock = options.clock;
+    this.#home = options.home;
+    this.#program = options.program ?? 'git';
+  }
+
+  /** Number of processes at work, for tests and figures. */
+  get running(): number {
+    return this.#running.size;
+  }
+
+  spawn(args: readonly string[], options: GitOptions): GitChild {
+    const script = process.platform === 'linux' ? LIMITED : LIMITED_TIME_ONLY;
+    const memoryKib = Math.ceil(options.limits.memoryBytes / 1024);
+    const child = spawn(
+      '/bin/sh',
+      ['-c', script, 'sh', String(options.limits.cpuSeconds), String(memoryKib), this.#program, ...args],
+      { cwd: this.#home, env: this.#environment(options), stdio: 'pipe', detached: true },
+    );
+    const running = watch(child, options, this.#clock);
+    this.#running.add(running);
+    running.ended.finally(() => this.#running.delete(running));
+    return running;
+  }
+
+  /**
+   * Runs git to its end and returns what it printed.
+   * @throws {GitFailure} `process-failed` with git's words as detail, `stopped`, or `tree-too-large` beyond `capBytes`.
+   */
+  async run(
+    args: readonly string[],
+    options: GitOptions & { input?: string | Uint8Array; capBytes?: number },
+  ): Promise<Buffer> {
+    const child = this.spawn(args, options);
+    child.stdin.end(options.input ?? '');
+    const output = await collect(child, options.capBytes ?? 64 * 1024 * 1024);
+    const end = await child.ended;
+    if (end.status !== 0) throw failureOf(end, args[0] ?? 'git');
+    return output;
+  }
+
+  /** Kills everything that still runs and waits for its end. */
+  async close(): Promise<void> {
+    const ends = [...this.#running].map((child) => {
+      child.kill();
+      return child.ended;
+    });
+    await Promise.all(ends);
+  }
+
+  #environment(options: GitOptions): Record<string, string> {
+    return {
+      PATH: process.env['PATH'] ?? '/usr/local/bin:/usr/bin:/bin',
+      HOME: this.#home,
+      LC_ALL: 'C',
+      TZ: 'UTC',
+      GIT_DIR: options.gitDir,
+      GIT_CONFIG_NOSYSTEM: '1',
+      GIT_CONFIG_GLOBAL: '/dev/null',
+      GIT_ATTR_NOSYSTEM: '1',
+      GIT_NO_REPLACE_OBJECTS: '1',
+      GIT_TERMINAL_PROMPT: '0',
+      GIT_LITERAL_PATHSPECS: '1',
+      GIT_OPTIONAL_LOCKS: '0',
+      ...options.env,
+    };
+  }
+}
+
+/** The error for a git that did not end well. */
+export function failureOf(end: GitEnd, command: string): GitFailure {
+  if (end.stopped === 'time') return new GitFailure('stopped', `git ${command} took too long`, { detail: end.stderr });
+  if (end.stopped !== null) return new GitFailure('stopped', `git ${command} was stopped`, { detail: end.stderr });
+  return new GitFailure('process-failed', `git ${command} failed`, {
+    detail: end.status === null ? `killed by the system; ${end.stderr}` : end.stderr,
+  });
+}
+
+function watch(child: ChildProcessByStdio<Writable, Readable, Readable>, options: GitOptions, clock: Clock): GitChild {
+  let stopped: GitEnd['stopped'] = null;
+  let stderr = '';
+  let spawnError = '';
+  const stop = (why: GitEnd['stopped']) => {
+    if (stopped !== null || child.exitCode !== null || child.signalCode !== null) return;
+    stopped = why;
+    killGroup(child.pid);
+    child.stdout.destroy();
+  };
+  const abort = () => stop('abort');
+  const timer = clock.after(options.limits.wallMs, () => stop('time'));
+  if (options.signal?.aborted) abort();
+  options.signal?.addEventListener('abort', abort, { once: true });
+  // A git that ends early closes its stdin under our hands; its exit status and stderr tell why.
+  child.stdin.on('error', () => child.stdin.destroy());
+  child.stdout.on('error', () => child.stdout.destroy());
+  child.stderr.on('data', (chunk: Buffer) => {
+    if (stderr.length < STDERR_CAP_BYTES) stderr += chunk.toString('utf8');
+  });
+  child.on('error', (error) => {
+    spawnError = error.message;
+  });
+  const ended = new Promise<GitEnd>((resolve) => {
+    child.on('close', (status) => {
+      timer.cancel();
+      options.signal?.removeEventListener('abort', abort);
+      resolve({ status, stopped, stderr: (spawnError + stderr).slice(0, STDERR_CAP_BYTES) });
+    });
+  });
+  return {
+    stdin: child.stdin,
+    stdout: child.stdout,
+    ended,
+    kill: () => stop('kill'),
+    cpuMs: () => cpuMsOf(child.pid),
+  };
+}
+
+/** The child leads its own process group: `pack-objects` under `upload-pack` must go too. */
+function killGroup(pid: number | undefined): void {
+  if (pid === undefined) return;
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
+
+async function cpuMsOf(pid: number | undefined): Promise<number | null> {
+  if (pid === undefined || process.platform !== 'linux') return null;
+  let stat: string;
+  try {
+    stat = await readFile(`/proc/${pid}/stat`, 'latin1');
+  } catch (error) {
+    if (['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) return null;
+    throw error;
+  }
+  // Fields 14 and 15 (user and system time), counted after the command's name, which may hold spaces.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return (Number(fields[11]) + Number(fields[12])) * CLOCK_TICK_MS;
+}
+
+async function collect(child: GitChild, capBytes: number): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of child.stdout as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > capBytes) {
+      child.kill();
+      throw new GitFailure('tree-too-large', 'the answer is larger than the limit');
+    }
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks, size);
+}

@@ -1,0 +1,155 @@
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import type { Clock } from '../kernel/clock.ts';
+import type { Ids } from '../kernel/ids.ts';
+import type { BlobStore } from '../kernel/store/blobs.ts';
+import { GitProcesses } from './git-process.ts';
+import { type GitSurroundings, Repository } from './repository.ts';
+import { Mutex, Slots } from './slots.ts';
+import type { RepositoryTruth } from './truth.ts';
+import { maintain } from './upkeep.ts';
+import { type GitVersion, readGitVersion } from './version.ts';
+
+/** Repositories that keep their state in memory and a reader process. */
+const MAX_AWAKE_REPOSITORIES = 64;
+/** Packs indexed at once, so that hostile ones leave processor time for the others. */
+const MAX_UNPACKS = 4;
+const UPLOADS_PER_CPU = 16;
+/** From a change to the upkeep after it. */
+const UPKEEP_DELAY_MS = 5_000;
+
+/** Every repository that this node serves, over one cache folder. One process per folder. */
+export class GitStore {
+  readonly surroundings: GitSurroundings;
+  /** One object per repository for the life of the process: its turns guard the files in the cache. */
+  readonly #repositories = new Map<string, Repository>();
+  /** Those in use or lately used, the longest unused first. */
+  readonly #awake = new Set<Repository>();
+  readonly #upkeep = new Mutex();
+  /** Repositories that wait for their upkeep. */
+  readonly #due = new Map<Repository, { cancel(): void }>();
+  readonly #program: string;
+  #isClosed = false;
+
+  /**
+   * @param options.folder the cache: on memory-backed storage where there is room; may be deleted at any moment.
+   * @param options.report is told about failures of upkeep in the background.
+   * @param options.program git's name or path.
+   */
+  constructor(options: {
+    folder: string;
+    blobs: BlobStore;
+    clock: Clock;
+    ids: Ids;
+    report(error: unknown): void;
+    program?: string;
+  }) {
+    const { clock, ids } = options;
+    this.#program = options.program ?? 'git';
+    this.surroundings = {
+      folder: options.folder,
+      blobs: options.blobs,
+      clock,
+      ids,
+      report: options.report,
+      changed: (repository) => this.#scheduleUpkeep(repository),
+      newPackId: () => clock.now().getTime().toString(16).padStart(12, '0') + ids.bytes(10).toString('hex'),
+      git: new GitProcesses({ clock, home: join(options.folder, 'home'), program: this.#program }),
+      uploads: new Slots(availableParallelism() * UPLOADS_PER_CPU),
+      unpacks: new Slots(MAX_UNPACKS),
+    };
+  }
+
+  /**
+   * Makes the folders, removes what a killed process has left in quarantine, and drops a cache that has seen a power
+   * cut: its files are never synced.
+   * @returns what to make of the installed git; the caller refuses to start or warns.
+   */
+  async open(): Promise<GitVersion> {
+    const { folder } = this.surroundings;
+    await mkdir(folder, { recursive: true });
+    const bootPath = join(folder, 'boot');
+    const boot = await readBootId(this.surroundings);
+    if ((await readIfThere(bootPath)) !== boot)
+      await rm(join(folder, 'repositories'), { recursive: true, force: true });
+    await rm(join(folder, 'quarantine'), { recursive: true, force: true });
+    for (const name of ['home', 'hooks', 'quarantine', 'repositories']) {
+      await mkdir(join(folder, name), { recursive: true });
+    }
+    await writeFile(bootPath, boot);
+    return readGitVersion(this.#program);
+  }
+
+  /** The repository of that truth. The same object for the same id. */
+  repository(truth: RepositoryTruth): Repository {
+    let repository = this.#repositories.get(truth.id);
+    if (repository === undefined) {
+      repository = new Repository(truth, this.surroundings);
+      this.#repositories.set(truth.id, repository);
+    }
+    this.#awake.delete(repository);
+    this.#awake.add(repository);
+    if (this.#awake.size > MAX_AWAKE_REPOSITORIES) this.#rest();
+    return repository;
+  }
+
+  /** Forgets a deleted repository and removes its cache. Its blobs are the caller's to delete. */
+  async remove(truth: RepositoryTruth): Promise<void> {
+    const repository = this.repository(truth);
+    this.#repositories.delete(truth.id);
+    this.#awake.delete(repository);
+    this.#due.get(repository)?.cancel();
+    this.#due.delete(repository);
+    await repository.removeCache();
+  }
+
+  /** Folds packs, writes bitmaps, sweeps. Runs by itself a while after changes; one repository at a time. */
+  async maintain(repository: Repository, options: { mostPacks?: number } = {}): Promise<void> {
+    await this.#upkeep.run(() => maintain(repository, options));
+  }
+
+  /** Ends every git process. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    for (const timer of this.#due.values()) timer.cancel();
+    await Promise.all([...this.#awake].map((repository) => repository.close()));
+    await this.surroundings.git.close();
+  }
+
+  /** Waits until the pushes have calmed down, so that upkeep takes no time from what they start. */
+  #scheduleUpkeep(repository: Repository): void {
+    if (this.#due.has(repository) || this.#isClosed) return;
+    const run = () => {
+      this.#due.delete(repository);
+      this.maintain(repository).catch((error) => {
+        if (!this.#isClosed) this.surroundings.report(error);
+      });
+    };
+    this.#due.set(repository, this.surroundings.clock.after(UPKEEP_DELAY_MS, run));
+  }
+
+  #rest(): void {
+    for (const repository of this.#awake) {
+      if (this.#awake.size <= MAX_AWAKE_REPOSITORIES) return;
+      if (repository.busy) continue;
+      this.#awake.delete(repository);
+      repository.close().catch(this.surroundings.report);
+    }
+  }
+}
+
+/** Something that changes with every boot; where the system has no such thing, with every start of ours. */
+async function readBootId(surroundings: GitSurroundings): Promise<string> {
+  const kernels = await readIfThere('/proc/sys/kernel/random/boot_id');
+  return kernels ?? surroundings.ids.uuid();
+}
+
+async function readIfThere(path: string): Promise<string | null> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw error;
+  }
+}

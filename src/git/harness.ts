@@ -1,0 +1,291 @@
+/** For tests only: a truth on SQLite, a smart HTTP server over it, and the real git client. */
+import { spawn } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import type { TestContext } from 'node:test';
+import { systemClock } from '../kernel/clock.ts';
+import { systemIds } from '../kernel/ids.ts';
+import { FolderBlobStore } from '../kernel/store/blobs.ts';
+import { GitStore } from './git-store.ts';
+import type { PushRules } from './receive-pack.ts';
+import { parentNames } from './ref-name.ts';
+import { type GitDoor, gitEndpointOf, serveGit } from './smart-http.ts';
+import {
+  type PackRecord,
+  type RepositoryChange,
+  type RepositoryState,
+  type RepositoryTruth,
+  STALE,
+  sortRefs,
+} from './truth.ts';
+
+/** The rows of repositories, as a service would keep them. */
+export class SqliteTruths {
+  readonly #db: DatabaseSync;
+
+  constructor(path = ':memory:') {
+    this.#db = new DatabaseSync(path);
+    this.#db.exec(`
+      PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
+      CREATE TABLE IF NOT EXISTS repositories (id TEXT PRIMARY KEY, generation INTEGER, head TEXT);
+      CREATE TABLE IF NOT EXISTS refs (repository TEXT, name TEXT, id TEXT, peeled TEXT, PRIMARY KEY (repository, name));
+      CREATE TABLE IF NOT EXISTS packs (repository TEXT, id TEXT, objects INTEGER, bytes INTEGER, PRIMARY KEY (id));
+    `);
+  }
+
+  truth(id: string): RepositoryTruth {
+    this.#db.prepare('INSERT OR IGNORE INTO repositories VALUES (?, 0, NULL)').run(id);
+    return {
+      id,
+      load: async (known) => this.#load(id, known),
+      swapPacks: async (remove, add) => this.#transact(() => this.#swap(id, remove, add)),
+    };
+  }
+
+  /** The transaction of a push; the first branch becomes the head. */
+  commit(id: string, change: RepositoryChange): ReadonlyMap<string, string> {
+    return this.#transact(() => {
+      const refused = new Map<string, string>();
+      const applied: string[] = [];
+      const deletionsFirst = change.updates.toSorted((a, b) => Number(a.to !== null) - Number(b.to !== null));
+      this.#db.exec('SAVEPOINT updates');
+      for (const { name, from, to, peeled } of deletionsFirst) {
+        const problem = this.#problem(id, name, from, to);
+        if (problem !== null) {
+          refused.set(name, problem);
+          continue;
+        }
+        applied.push(name);
+        this.#db.prepare('DELETE FROM refs WHERE repository = ? AND name = ?').run(id, name);
+        if (to !== null) this.#db.prepare('INSERT INTO refs VALUES (?, ?, ?, ?)').run(id, name, to, peeled);
+        const isBranch = to !== null && name.startsWith('refs/heads/');
+        if (isBranch) this.#db.prepare('UPDATE repositories SET head = coalesce(head, ?) WHERE id = ?').run(name, id);
+      }
+      if (change.atomic && refused.size > 0) {
+        this.#db.exec('ROLLBACK TO updates');
+        return new Map(change.updates.map(({ name }) => [name, refused.get(name) ?? 'atomic push failure']));
+      }
+      if (applied.length > 0 && change.pack !== null) this.#addPack(id, change.pack);
+      if (applied.length > 0) this.#touch(id);
+      return refused;
+    });
+  }
+
+  setHead(id: string, head: string): void {
+    this.#db.prepare('UPDATE repositories SET head = ?, generation = generation + 1 WHERE id = ?').run(head, id);
+  }
+
+  close(): void {
+    this.#db.close();
+  }
+
+  #load(id: string, known?: RepositoryState): RepositoryState {
+    const row = this.#db.prepare('SELECT generation, head FROM repositories WHERE id = ?').get(id);
+    if (row === undefined) throw new Error(`no repository ${id}`);
+    if (known?.generation === row['generation']) return known;
+    const refs = this.#db.prepare('SELECT name, id, peeled FROM refs WHERE repository = ?').all(id);
+    const packs = this.#db.prepare('SELECT id, objects, bytes FROM packs WHERE repository = ?').all(id);
+    return {
+      generation: Number(row['generation']),
+      head: row['head'] === null ? null : String(row['head']),
+      refs: sortRefs(refs as never),
+      packs: packs as unknown as PackRecord[],
+    };
+  }
+
+  #problem(id: string, name: string, from: string | null, to: string | null): string | null {
+    const find = this.#db.prepare('SELECT id FROM refs WHERE repository = ? AND name = ?');
+    if ((find.get(id, name)?.['id'] ?? null) !== from) return STALE;
+    if (from !== null || to === null) return null;
+    if (parentNames(name).some((parent) => find.get(id, parent) !== undefined))
+      return 'a folder of that name is needed';
+    const below = this.#db.prepare('SELECT 1 FROM refs WHERE repository = ? AND name > ? AND name < ?');
+    return below.get(id, `${name}/`, `${name}0`) === undefined ? null : 'it is a folder';
+  }
+
+  #swap(id: string, remove: readonly string[], add: PackRecord): boolean {
+    const drop = this.#db.prepare('DELETE FROM packs WHERE repository = ? AND id = ?');
+    const find = this.#db.prepare('SELECT 1 FROM packs WHERE repository = ? AND id = ?');
+    if (remove.some((packId) => find.get(id, packId) === undefined)) return false;
+    for (const packId of remove) drop.run(id, packId);
+    this.#addPack(id, add);
+    this.#touch(id);
+    return true;
+  }
+
+  #addPack(id: string, pack: PackRecord): void {
+    this.#db.prepare('INSERT INTO packs VALUES (?, ?, ?, ?)').run(id, pack.id, pack.objects, pack.bytes);
+  }
+
+  #touch(id: string): void {
+    this.#db.prepare('UPDATE repositories SET generation = generation + 1 WHERE id = ?').run(id);
+  }
+
+  #transact<T>(work: () => T): T {
+    this.#db.exec('BEGIN IMMEDIATE');
+    try {
+      const result = work();
+      this.#db.exec('COMMIT');
+      return result;
+    } catch (error) {
+      this.#db.exec('ROLLBACK');
+      throw error;
+    }
+  }
+}
+
+export interface TestServer {
+  url: string;
+  folder: string;
+  store: GitStore;
+  truths: SqliteTruths;
+  blobs: FolderBlobStore;
+  /** Failures that the server reported as its own. */
+  reported: unknown[];
+  /** Address of a repository for the git client. */
+  remote(id: string): string;
+  /** Replaces parts of what the server decides. */
+  rules: Partial<PushRules>;
+  requests: { path: string; protocol: string | undefined }[];
+}
+
+/** Starts a server over the folder (a new one by default); everything goes when the test ends. */
+export async function startGitServer(t: TestContext, options: { folder?: string } = {}): Promise<TestServer> {
+  const folder = options.folder ?? (await temporaryFolder(t));
+  const blobs = new FolderBlobStore(join(folder, 'blobs'));
+  await blobs.open();
+  const truths = new SqliteTruths(join(folder, 'truth.sqlite'));
+  const reported: unknown[] = [];
+  const store = new GitStore({
+    folder: join(folder, 'cache'),
+    blobs,
+    clock: systemClock,
+    ids: systemIds,
+    report: (error) => reported.push(error),
+  });
+  await store.open();
+  const server = createServer((request, response) => {
+    answer(testServer, request, response);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const testServer: TestServer = {
+    url,
+    folder,
+    store,
+    truths,
+    blobs,
+    reported,
+    remote: (id) => `${url}/${id}`,
+    rules: {},
+    requests: [],
+  };
+  t.after(async () => {
+    await store.close();
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+    truths.close();
+  });
+  return testServer;
+}
+
+function answer(server: TestServer, request: IncomingMessage, response: ServerResponse): void {
+  const url = new URL(request.url ?? '/', 'http://localhost');
+  const [, id = '', ...rest] = url.pathname.split('/');
+  const endpoint = gitEndpointOf(request.method ?? '', `/${rest.join('/')}`, url.searchParams);
+  server.requests.push({ path: request.url ?? '', protocol: request.headers['git-protocol'] as string | undefined });
+  if (endpoint === null) {
+    response.writeHead(404).end();
+    return;
+  }
+  const push: PushRules = {
+    authorize: async () => new Map(),
+    commit: async (change) => server.truths.commit(id, change),
+    ...server.rules,
+  };
+  const door: GitDoor = { push, report: (error) => server.reported.push(error) };
+  serveGit(server.store.repository(server.truths.truth(id)), endpoint, { request, response }, door);
+}
+
+/** An own folder that goes when the test ends. */
+export async function temporaryFolder(t: TestContext): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'slipway-git-'));
+  t.after(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }));
+  return folder;
+}
+
+export interface GitResult {
+  status: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+/** The real client with a clean configuration. */
+export class GitClient {
+  readonly folder: string;
+  readonly config: string[] = [];
+
+  constructor(folder: string) {
+    this.folder = folder;
+  }
+
+  /** Runs git in the folder and answers whatever comes out. */
+  attempt(args: readonly string[], input: string | Uint8Array = ''): Promise<GitResult> {
+    const child = spawn('git', [...this.config.flatMap((entry) => ['-c', entry]), ...args], {
+      cwd: this.folder,
+      env: { ...process.env, ...clientEnvironment },
+    });
+    child.stdin.on('error', () => child.stdin.destroy());
+    child.stdin.end(input);
+    return new Promise((resolve, reject) => {
+      const [stdout, stderr]: [Buffer[], Buffer[]] = [[], []];
+      child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk));
+      child.stderr.on('data', (chunk: Buffer) => stderr.push(chunk));
+      child.on('error', reject);
+      child.on('close', (status) => {
+        resolve({ status, stdout: Buffer.concat(stdout).toString(), stderr: Buffer.concat(stderr).toString() });
+      });
+    });
+  }
+
+  /** Runs git and answers its output; fails the test when git fails. */
+  async run(...args: string[]): Promise<string> {
+    return this.feed('', ...args);
+  }
+
+  /** Writes a file and commits it. */
+  async commitFile(path: string, text: string): Promise<void> {
+    await writeFile(join(this.folder, path), text);
+    await this.run('add', '--', path);
+    await this.run('commit', '-q', '-m', `change ${path}`);
+  }
+
+  async feed(input: string | Uint8Array, ...args: string[]): Promise<string> {
+    const result = await this.attempt(args, input);
+    if (result.status !== 0) throw new Error(`git ${args.join(' ')}: ${result.status}\n${result.stderr}`);
+    return result.stdout.trim();
+  }
+}
+
+const clientEnvironment = {
+  GIT_CONFIG_NOSYSTEM: '1',
+  GIT_CONFIG_GLOBAL: '/dev/null',
+  GIT_TERMINAL_PROMPT: '0',
+  GIT_AUTHOR_NAME: 'Ada',
+  GIT_AUTHOR_EMAIL: 'ada@example.com',
+  GIT_COMMITTER_NAME: 'Ada',
+  GIT_COMMITTER_EMAIL: 'ada@example.com',
+  LC_ALL: 'C',
+};
+
+/** A new repository of the client's with its first branch `main`, connected to the server's. */
+export async function workingCopy(t: TestContext, server: TestServer, id: string): Promise<GitClient> {
+  const client = new GitClient(await temporaryFolder(t));
+  await client.run('init', '-q', '-b', 'main');
+  await client.run('remote', 'add', 'origin', server.remote(id));
+  return client;
+}

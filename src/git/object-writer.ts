@@ -1,0 +1,46 @@
+import { createHash } from 'node:crypto';
+import { promisify } from 'node:util';
+import { deflate } from 'node:zlib';
+import { type ObjectType, objectIdOf } from './object-format.ts';
+
+const deflateAsync = promisify(deflate);
+const TYPE_NUMBERS: Readonly<Record<ObjectType, number>> = { commit: 1, tree: 2, blob: 3, tag: 4 };
+
+/** Collects new objects in memory and writes them as one pack, which then takes the same road as a pushed one. */
+export class ObjectWriter {
+  readonly #objects = new Map<string, { type: ObjectType; body: Uint8Array }>();
+
+  /** Adds an object and answers its id; the same object twice is kept once. */
+  add(type: ObjectType, body: Uint8Array): string {
+    const id = objectIdOf(type, body);
+    this.#objects.set(id, { type, body });
+    return id;
+  }
+
+  /** The pack (gitformat-pack), piece by piece. */
+  async *pack(): AsyncGenerator<Uint8Array> {
+    const hash = createHash('sha1');
+    const header = Buffer.alloc(12);
+    header.write('PACK', 'latin1');
+    header.writeUInt32BE(2, 4);
+    header.writeUInt32BE(this.#objects.size, 8);
+    hash.update(header);
+    yield header;
+    for (const { type, body } of this.#objects.values()) {
+      const piece = Buffer.concat([entryHeader(type, body.length), await deflateAsync(body)]);
+      hash.update(piece);
+      yield piece;
+    }
+    yield hash.digest();
+  }
+}
+
+/** Type and size: four bits of the size in the first byte, then seven a byte, least first. */
+function entryHeader(type: ObjectType, size: number): Buffer {
+  const bytes = [(TYPE_NUMBERS[type] << 4) | (size & 15)];
+  for (let rest = Math.floor(size / 16); rest > 0; rest = Math.floor(rest / 128)) {
+    bytes[bytes.length - 1]! |= 0x80;
+    bytes.push(rest & 0x7f);
+  }
+  return Buffer.from(bytes);
+}

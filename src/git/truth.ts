@@ -1,0 +1,86 @@
+import { compareNames } from './ref-name.ts';
+
+/** A reference as the rows hold it. */
+export interface Ref {
+  /** Full name, such as `refs/heads/main`. */
+  name: string;
+  /** The object it points at: a commit for branches, anything for tags. */
+  id: string;
+  /** What an annotated tag finally leads to; null for all others. */
+  peeled: string | null;
+}
+
+/** A pack that belongs to the repository; its bytes are the blobs of {@link packBlobKeys}. */
+export interface PackRecord {
+  /** 32 hexadecimal digits: 12 of the time it was made in ms, then random ones. */
+  id: string;
+  objects: number;
+  /** Size of the `.pack` blob. */
+  bytes: number;
+}
+
+/** Everything that is true of a repository at one moment. */
+export interface RepositoryState {
+  /** Grows with every change of references, head or packs. */
+  generation: number;
+  /** Full name of the default branch, which HEAD points at; null when none is set. */
+  head: string | null;
+  /** By name, in the order of {@link compareNames}. */
+  refs: ReadonlyMap<string, Ref>;
+  packs: readonly PackRecord[];
+}
+
+/** The repository of record, kept elsewhere: references and the list of packs. Implemented on the database. */
+export interface RepositoryTruth {
+  /** Opaque, `[A-Za-z0-9-]{1,64}`: it names folders and blobs. */
+  readonly id: string;
+  /** The present state; `known` itself when its generation is still the present one. */
+  load(known?: RepositoryState): Promise<RepositoryState>;
+  /**
+   * Replaces packs by one that holds all their objects, in one transaction.
+   * @returns false, and nothing is changed, when one of `remove` is not there any more.
+   */
+  swapPacks(remove: readonly string[], add: PackRecord): Promise<boolean>;
+}
+
+/** One reference that a push or an API call wants to move. */
+export interface RefUpdate {
+  name: string;
+  /** Object it must point at now; null when it must not exist. */
+  from: string | null;
+  /** Object it shall point at; null to delete. */
+  to: string | null;
+  peeled: string | null;
+  /** True when `to` does not contain `from`: history would be rewritten. Always false for create and delete. */
+  forced: boolean;
+}
+
+/** What one push changes. The whole of it goes through one transaction. */
+export interface RepositoryChange {
+  updates: readonly RefUpdate[];
+  /** All updates or none. */
+  atomic: boolean;
+  /** Already durable as blobs; null when no objects came. */
+  pack: PackRecord | null;
+}
+
+/**
+ * Moves the references by compare-and-set and adds the pack, in one durable transaction. The pack is added if at
+ * least one update is applied. Answers the refused updates by name, with the text for the user.
+ */
+export type CommitChange = (change: RepositoryChange) => Promise<ReadonlyMap<string, string>>;
+
+/** What a compare-and-set says that comes too late, in git's words. */
+export const STALE = 'fetch first';
+
+/** Where the bytes of a pack are. */
+export function packBlobKeys(repositoryId: string, packId: string): { pack: string; index: string } {
+  const stem = `git/${repositoryId}/${packId}`;
+  return { pack: `${stem}.pack`, index: `${stem}.idx` };
+}
+
+/** Puts references into the order that {@link RepositoryState.refs} promises. */
+export function sortRefs(refs: Iterable<Ref>): Map<string, Ref> {
+  const sorted = [...refs].sort((a, b) => compareNames(a.name, b.name));
+  return new Map(sorted.map((ref) => [ref.name, ref]));
+}

@@ -1,0 +1,153 @@
+import { createReadStream } from 'node:fs';
+import { mkdir, rename, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
+import { GitFailure } from './failure.ts';
+import type { GitLimits } from './git-process.ts';
+import { PackIndex } from './pack-index.ts';
+import type { Lease, Repository } from './repository.ts';
+import { type PackRecord, packBlobKeys } from './truth.ts';
+
+/** More packs than this make every look-up slower than folding them costs. */
+const MOST_PACKS = 16;
+/** From here on, bitmaps pay: git then knows what a clone needs without walking the history. */
+const BITMAP_FROM_OBJECTS = 5_000;
+/** Bitmaps are written anew when the repository has grown by this factor. */
+const BITMAP_GROWTH = 1.25;
+/** A blob that belongs to nobody for so long was left by a process that was killed before its transaction. */
+const ORPHAN_AGE_MS = 3_600_000;
+const LIMITS: GitLimits = { wallMs: 2 * 3_600_000, cpuSeconds: 7_200, memoryBytes: 8 * 1024 ** 3 };
+/** Look-ups between two breaths for the rest of the process. */
+const COMPARED_AT_ONCE = 20_000;
+
+/**
+ * Keeps a repository fast: folds many small packs into one (in the truth, for all nodes), writes bitmaps (in this
+ * node's cache only), and deletes blobs that no transaction has taken. Safe beside readers and pushes. Objects that
+ * no reference leads to are kept: a pack that was accepted stays complete for ever.
+ */
+export async function maintain(repository: Repository, options: { mostPacks?: number } = {}): Promise<void> {
+  await foldPacks(repository, options.mostPacks ?? MOST_PACKS);
+  await writeBitmaps(repository);
+  await sweepOrphans(repository);
+}
+
+/**
+ * The packs to fold: the smallest ones, and larger ones as long as they are smaller than all before them together
+ * twice over, so that each byte is rewritten only a logarithmic number of times. Empty when there are few packs.
+ */
+export function packsToFold(packs: readonly PackRecord[], mostPacks: number): PackRecord[] {
+  if (packs.length <= mostPacks) return [];
+  const ascending = [...packs].sort((a, b) => a.bytes - b.bytes);
+  const least = packs.length - Math.floor(mostPacks / 2);
+  let bytes = 0;
+  let count = 0;
+  for (const pack of ascending) {
+    if (count >= least && pack.bytes > 2 * bytes) break;
+    bytes += pack.bytes;
+    count += 1;
+  }
+  return ascending.slice(0, count);
+}
+
+async function foldPacks(repository: Repository, mostPacks: number): Promise<void> {
+  await repository.read(async (lease) => {
+    const folded = packsToFold(lease.state.packs, mostPacks);
+    if (folded.length > 0) await fold(repository, lease, folded);
+  });
+}
+
+async function fold(repository: Repository, lease: Lease, folded: readonly PackRecord[]): Promise<void> {
+  const { surroundings } = repository;
+  const folder = join(surroundings.folder, 'quarantine', surroundings.ids.uuid());
+  await mkdir(folder, { recursive: true });
+  try {
+    const record: PackRecord = { id: surroundings.newPackId(), objects: 0, bytes: 0 };
+    const files = { pack: join(folder, `${record.id}.pack`), index: join(folder, `${record.id}.idx`) };
+    await pack(repository, lease, folded, { folder, files });
+    record.objects = await compare(repository, folded, files.index);
+    record.bytes = (await stat(files.pack)).size;
+    const keys = packBlobKeys(repository.id, record.id);
+    await surroundings.blobs.put(keys.pack, createReadStream(files.pack, { highWaterMark: 1024 * 1024 }));
+    await surroundings.blobs.put(keys.index, createReadStream(files.index, { highWaterMark: 1024 * 1024 }));
+    const ids = folded.map((old) => old.id);
+    const swap = () => repository.truth.swapPacks(ids, record);
+    const isSwapped = await repository.publish({ record, files }, swap, (swapped) => swapped);
+    // If the swap throws, its outcome is unknown, and the sweep asks the truth later.
+    await deleteBlobs(repository, isSwapped ? ids : [record.id]);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function pack(
+  repository: Repository,
+  lease: Lease,
+  folded: readonly PackRecord[],
+  to: { folder: string; files: { pack: string; index: string } },
+): Promise<void> {
+  const stem = join(to.folder, 'new');
+  const printed = await repository.surroundings.git.run(
+    ['pack-objects', '-q', '--stdin-packs', '--delta-base-offset', '--threads=1', stem],
+    { gitDir: lease.gitDir, limits: LIMITS, input: folded.map((old) => `pack-${old.id}.pack\n`).join('') },
+  );
+  const hash = printed.toString('latin1').trim();
+  await rename(`${stem}-${hash}.pack`, to.files.pack);
+  await rename(`${stem}-${hash}.idx`, to.files.index);
+}
+
+/** Makes sure that the new pack has every object of the old ones, and answers how many it has. */
+async function compare(repository: Repository, folded: readonly PackRecord[], indexPath: string): Promise<number> {
+  const fresh = await PackIndex.read(indexPath);
+  let compared = 0;
+  for (const old of folded) {
+    for (const id of (await PackIndex.read(repository.indexPath(old.id))).ids()) {
+      if (fresh.findOffset(id) === null) throw new GitFailure('process-failed', `folding packs has lost object ${id}`);
+      compared += 1;
+      if (compared % COMPARED_AT_ONCE === 0) await setImmediate();
+    }
+  }
+  return fresh.count;
+}
+
+/** The index over all packs and the bitmaps beside it live in the cache and are dropped with any pack they name. */
+async function writeBitmaps(repository: Repository): Promise<void> {
+  // Lets packs go that were folded just now, before the index over all is written.
+  await repository.read(async () => undefined);
+  await repository.read(async (lease) => {
+    const { packs } = lease.state;
+    const objects = packs.reduce((sum, one) => sum + one.objects, 0);
+    const largest = packs.toSorted((a, b) => b.objects - a.objects)[0];
+    if (largest === undefined || objects < BITMAP_FROM_OBJECTS) return;
+    if (repository.bitmapObjects * BITMAP_GROWTH > objects) return;
+    // A lock is left behind when the server is killed here; nobody else writes this file.
+    await rm(join(lease.gitDir, 'objects', 'pack', 'multi-pack-index.lock'), { force: true });
+    const preferred = `--preferred-pack=pack-${largest.id}.pack`;
+    await repository.surroundings.git.run(['multi-pack-index', 'write', '--bitmap', '--no-progress', preferred], {
+      gitDir: lease.gitDir,
+      limits: LIMITS,
+    });
+    repository.bitmapObjects = objects;
+  });
+}
+
+async function sweepOrphans(repository: Repository): Promise<void> {
+  const { blobs, clock } = repository.surroundings;
+  const oldest = clock.now().getTime() - ORPHAN_AGE_MS;
+  const candidates = new Set<string>();
+  for await (const key of blobs.list(`git/${repository.id}`)) {
+    const packId = /\/([0-9a-f]{32})\.(?:pack|idx)$/.exec(key)?.[1];
+    if (packId !== undefined && Number.parseInt(packId.slice(0, 12), 16) < oldest) candidates.add(packId);
+  }
+  // Asked after listing: what was listed and has an owner by now is not an orphan.
+  const state = candidates.size > 0 ? await repository.state() : null;
+  for (const { id } of state?.packs ?? []) candidates.delete(id);
+  await deleteBlobs(repository, candidates);
+}
+
+async function deleteBlobs(repository: Repository, packIds: Iterable<string>): Promise<void> {
+  for (const packId of packIds) {
+    const keys = packBlobKeys(repository.id, packId);
+    await repository.surroundings.blobs.delete(keys.index);
+    await repository.surroundings.blobs.delete(keys.pack);
+  }
+}
