@@ -43,6 +43,8 @@ function constraintOf(shape: ModelShape): Constraint | undefined {
     constraint.min = shape.min;
   if (shape.max !== undefined) constraint.max = shape.max;
   if (shape.enum !== undefined) constraint.enum = shape.enum;
+  if (shape.type === 'long') constraint.number = 'long';
+  if (shape.type === 'float' || shape.type === 'double') constraint.number = 'float';
   if (shape.pattern !== undefined && shape.pattern !== '.*') {
     try {
       compilePattern(shape.pattern);

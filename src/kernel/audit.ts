@@ -4,7 +4,6 @@ import type { Logger } from './log.ts';
 import type { AnyTransaction, Database } from './store/database.ts';
 import type { AuditTable } from './store/kernel-tables.ts';
 import { commonFault } from './wire/errors.ts';
-import type { Shape, StructureShape } from './wire/shape.ts';
 
 /** One call on its way into the audit trail. Source of the names: CloudTrail User Guide, "CloudTrail record contents". */
 export interface AuditEntry {
@@ -35,8 +34,6 @@ const FLUSH_DELAY_MS = 50;
 const FLUSH_ROWS = 500;
 const MAX_PENDING = 50_000;
 const MAX_PARAMETERS_CHARS = 100_000;
-const HIDDEN = 'HIDDEN_DUE_TO_SECURITY_REASONS';
-const SECRET_NAME = /password|secret|sessionToken|privateKey/i;
 
 /**
  * The record of every call. A mutating call's row is written in the transaction of its change; its outcome, and the rows
@@ -233,39 +230,4 @@ function bounded(value: unknown): unknown {
   if (value === undefined || value === null) return null;
   const text = JSON.stringify(value);
   return text.length <= MAX_PARAMETERS_CHARS ? value : { omitted: `${text.length} characters` };
-}
-
-/** A value as the trail may show it: secrets hidden, bytes and streams named by their size, member names as CloudTrail writes them. */
-export function redact(shape: Shape, value: unknown): unknown {
-  if (value === undefined || value === null) return undefined;
-  if (shape.traits.sensitive === 1) return HIDDEN;
-  switch (shape.kind) {
-    case 'structure':
-    case 'union':
-      return redactStructure(shape, value as Record<string, unknown>);
-    case 'list':
-      return (value as unknown[]).map((item) => redact(shape.member, item));
-    case 'map':
-      return Object.fromEntries(
-        Object.entries(value).map(([key, item]) => [key, SECRET_NAME.test(key) ? HIDDEN : redact(shape.value, item)]),
-      );
-    case 'blob':
-      return value instanceof Uint8Array ? { bytes: value.byteLength } : undefined;
-    case 'timestamp':
-      return (value as Date).toISOString();
-    default:
-      return typeof value === 'bigint' ? String(value) : value;
-  }
-}
-
-function redactStructure(shape: StructureShape, record: Record<string, unknown>): Record<string, unknown> {
-  const out: Record<string, unknown> = {};
-  for (const member of shape.members) {
-    const item = record[member.name];
-    if (item === undefined || item === null) continue;
-    const name = member.name.charAt(0).toLowerCase() + member.name.slice(1);
-    const hidden = member.traits.sensitive === 1 || (member.shape.kind === 'string' && SECRET_NAME.test(member.name));
-    out[name] = hidden ? HIDDEN : redact(member.shape, item);
-  }
-  return out;
 }

@@ -4,7 +4,7 @@ import type { Service } from '../service.ts';
 import type { HttpRequest } from '../wire/http.ts';
 import { authFault, type ErrorStyle } from './auth-faults.ts';
 import type { Caller, Credential } from './identity.ts';
-import type { ParsedAuthorization } from './signed-request.ts';
+import { EMPTY_HASH, type ParsedAuthorization } from './signed-request.ts';
 import { hasAuthorization, parseAuthorization, type VerifiedSignature, verifySignature } from './sigv4.ts';
 
 /** Outcome of authentication. Every handler gets its caller from here; there is no default identity. */
@@ -46,15 +46,31 @@ export async function authenticate(
   const style = service.errorStyle;
   const credential = await findCredential(kernel, parsed.accessKeyId);
   const secret = credential?.active === true ? credential.secretAccessKey : undefined;
-  const verified = verifySignature(request, parsed, { style, secret, bodyHash });
+  const verified = verifySignature(request, parsed, {
+    style,
+    secret,
+    bodyHash: bodyHash ?? unreadHash(request, parsed, style),
+  });
   checkToken(kernel, credential!, parsed.sessionToken, style);
   kernel.identity.noteUse(parsed.accessKeyId, parsed.service, parsed.region);
   return { caller: credential!.caller, region: parsed.region, parsed, verified };
 }
 
-async function findCredential(kernel: Kernel, accessKeyId: string): Promise<Credential | undefined> {
-  const { config } = kernel;
-  if (accessKeyId !== config.rootAccessKeyId) return kernel.identity.findCredential(accessKeyId);
+/** What must have been signed of a body that is not read here, where the request does not state it. */
+function unreadHash(request: HttpRequest, { payload }: ParsedAuthorization, style: ErrorStyle): string | undefined {
+  if (payload.kind !== 'sha256' || payload.hash !== undefined) return undefined;
+  const { headers } = request;
+  const hasBody = headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
+  if (hasBody) throw authFault(style, 'payloadHeader', 'The x-amz-content-sha256 header is required for this request.');
+  return EMPTY_HASH;
+}
+
+/** The credential behind an access key id, the root user's included. Takes the kernel, or a context. */
+export async function findCredential(
+  { config, identity }: Pick<Kernel, 'config' | 'identity'>,
+  accessKeyId: string,
+): Promise<Credential | undefined> {
+  if (accessKeyId !== config.rootAccessKeyId) return identity.findCredential(accessKeyId);
   return {
     accessKeyId,
     secretAccessKey: config.rootSecretAccessKey,

@@ -1,31 +1,33 @@
 import { hash } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import { type Authenticated, authenticate, isSigned, readAuthorization } from '../auth/authenticate.ts';
 import type { Caller } from '../auth/identity.ts';
 import { type CallFrame, createContext, type Kernel } from '../runtime.ts';
 import type { RestTarget, Route, Service } from '../service.ts';
-import { continueOnce, openStream, readBuffer } from './body.ts';
+import { openStream, Permission, readBuffer } from './body.ts';
+import { type EncodedCall, encode, isRest, jsonVersion, operationOf } from './codec.ts';
 import { commonFault } from './errors.ts';
 import { faultAnswer, type SpelledFault, spellFault } from './fault-answer.ts';
-import { parseForm, readForm } from './form-value.ts';
 import { type HttpRequest, httpRequest } from './http.ts';
-import { ServiceIndex, type Target } from './identify.ts';
-import { invoke } from './invoke.ts';
-import { readJsonBody, writeJsonBody } from './json-value.ts';
-import { hasStreamingInput, type RestAnswer, readRest, writeRest } from './rest-binding.ts';
+import { ServiceIndex, styleOf } from './identify.ts';
+import { invoke, recordRefusal } from './invoke.ts';
+import { CONNECTION_LIMITS, type ConnectionLimits } from './limits.ts';
+import { hasStreamingInput, type RestAnswer, type RestBody } from './rest-binding.ts';
 import { routeRest } from './rest-router.ts';
-import type { OperationShape } from './shape.ts';
-import { writeXmlMembers } from './xml-value.ts';
+import { closeStalled, lingerOver, sendAnswer } from './send.ts';
 
 const DEFAULT_MAX_BODY_BYTES = 1024 * 1024;
+const MAX_USER_AGENT_CHARS = 1024;
 
-/** What one request has become so far; errors are spelled by how far it got. */
+/** One request on its way through; errors are spelled by how far it got. */
 interface Progress {
-  requestId: string;
+  readonly request: HttpRequest;
+  readonly response: ServerResponse;
+  readonly requestId: string;
+  readonly limits: ConnectionLimits;
+  /** Tells a client that waits for it (`Expect: 100-continue`) to send the body. */
+  readonly permission: Permission;
   service?: Service;
-  begin: () => void;
 }
 
 /** Answers every request of the one port. */
@@ -41,141 +43,159 @@ export class Gateway {
   }
 
   /** Handles one request to its end; never rejects. */
-  async handle(message: IncomingMessage, response: ServerResponse, expectsContinue: boolean): Promise<void> {
-    const request = httpRequest(message);
-    const progress: Progress = { requestId: this.#kernel.ids.uuid(), begin: continueOnce(response, expectsContinue) };
+  async handle(
+    message: IncomingMessage,
+    response: ServerResponse,
+    expectsContinue: boolean,
+    limits: ConnectionLimits = CONNECTION_LIMITS,
+  ): Promise<void> {
+    const progress: Progress = {
+      request: httpRequest(message),
+      response,
+      requestId: this.#kernel.ids.uuid(),
+      limits,
+      permission: new Permission(response, expectsContinue),
+    };
+    closeStalled(message, response);
     try {
-      const route = this.#routes.find((one) => one.matches(request));
-      if (route !== undefined) await this.#serveRoute(route, request, response, progress);
-      else await this.#serveApi(request, response, progress);
+      const route = this.#routes.find((one) => one.matches(progress.request));
+      if (route !== undefined) await this.#serveRoute(route, progress);
+      else await this.#serveApi(progress);
     } catch (error) {
-      await this.#fail(error, request, response, progress);
+      await this.#fail(error, progress);
     }
   }
 
-  async #serveRoute(route: Route, request: HttpRequest, response: ServerResponse, progress: Progress): Promise<void> {
+  async #serveRoute(route: Route, progress: Progress): Promise<void> {
     const kernel = this.#kernel;
-    progress.begin();
-    const anonymous = this.#frame(
-      request,
-      progress,
-      { type: 'Anonymous', account: kernel.config.account },
-      kernel.config.region,
-    );
+    const { request, response } = progress;
+    progress.permission.giveWhenRead(request.message);
     await route.handle({
       request,
       response,
-      ctx: createContext(kernel, anonymous),
+      ctx: createContext(kernel, this.#frame(progress, this.#anonymous(), kernel.config.region)),
       authenticate: async () => {
         const { service } = this.#index.find(request);
         const parsed = readAuthorization(kernel, service, request);
         const { caller, region } = await authenticate(kernel, service, request, parsed, undefined);
-        return createContext(kernel, this.#frame(request, progress, caller, region));
+        return createContext(kernel, this.#frame(progress, caller, region));
       },
     });
   }
 
   /** identify, authenticate, decode, then validate, authorise, handle and record (`invoke`), encode */
-  async #serveApi(request: HttpRequest, response: ServerResponse, progress: Progress): Promise<void> {
-    const target = this.#index.find(request);
-    const { service } = target;
+  async #serveApi(progress: Progress): Promise<void> {
+    const { request, response, requestId } = progress;
+    const { service, operation } = this.#index.find(request);
     progress.service = service;
     const rest = isRest(service) ? (service.identify?.(request) ?? routeRest(service, request)) : undefined;
-    const streamed = rest === undefined ? undefined : streamedShape(service, rest);
-    const { auth, body } =
-      streamed === undefined
-        ? await this.#authenticateWhole(service, request, progress)
-        : await this.#authenticateStream(service, request, progress);
-    const frame = this.#frame(
-      request,
-      progress,
-      auth?.caller ?? this.#anonymous(),
-      auth?.region ?? this.#kernel.config.region,
-    );
-    const { shape, input } = decode(target, rest, request, body);
-    const output = await invoke(this.#kernel, service, shape.name, input, {
+    const { auth, body } = isStreamed(service, rest)
+      ? await this.#authenticateStream(service, progress)
+      : await this.#authenticateWhole(service, progress);
+    const frame = this.#frame(progress, auth?.caller ?? this.#anonymous(), auth?.region ?? this.#kernel.config.region);
+    const encoded = operationOf(service, operation, rest, request, body);
+    const input = this.#decode(service, encoded, frame);
+    const output = await invoke(this.#kernel, service, encoded.shape.name, input, {
       ...frame,
       signal: hangUpSignal(response, this.#kernel),
     });
-    await send(
-      response,
-      encode(service, shape, output, progress.requestId),
-      request.method,
-      progress.requestId,
-      service,
-    );
+    await this.#send(encode(service, encoded.shape, output, requestId), progress);
+  }
+
+  /** Types the input; one that does not fit the model is a call all the same, and recorded. */
+  #decode(service: Service, encoded: EncodedCall, frame: CallFrame): Record<string, unknown> {
+    try {
+      return encoded.decode();
+    } catch (error) {
+      recordRefusal(this.#kernel, service, encoded.shape, frame, error);
+      throw error;
+    }
   }
 
   /** Reads the body, then verifies the signature over it. */
-  async #authenticateWhole(service: Service, request: HttpRequest, progress: Progress) {
-    if (!mayBeAnonymous(service) || isSigned(request)) {
-      const parsed = readAuthorization(this.#kernel, service, request);
-      const buffer = await readBuffer(request.message, service.maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES, progress.begin);
-      if (parsed.payload.kind.startsWith('streaming')) {
-        throw commonFault('ValidationError', 'This operation does not take a chunked body.');
-      }
-      const auth = await authenticate(this.#kernel, service, request, parsed, hash('sha256', buffer, 'hex'));
-      return { auth: auth as Authenticated | undefined, body: { buffer } };
+  async #authenticateWhole(service: Service, progress: Progress): Promise<Received> {
+    const { request, limits, permission } = progress;
+    const signed = !mayBeAnonymous(service) || isSigned(request);
+    const parsed = signed ? readAuthorization(this.#kernel, service, request) : undefined;
+    const maxBytes = service.maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES;
+    const begin = () => permission.give();
+    const buffer = await readBuffer(request.message, maxBytes, begin, limits, this.#kernel.clock);
+    if (parsed === undefined) return { auth: undefined, body: { buffer } };
+    if (parsed.payload.kind.startsWith('streaming')) {
+      throw commonFault('ValidationError', 'This operation does not take a chunked body.');
     }
-    const buffer = await readBuffer(request.message, service.maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES, progress.begin);
-    return { auth: undefined, body: { buffer } };
+    const auth = await authenticate(this.#kernel, service, request, parsed, hash('sha256', buffer, 'hex'));
+    return { auth, body: { buffer } };
   }
 
   /** Verifies the signature over the claimed hash; the stream checks its bytes as they pass. */
-  async #authenticateStream(service: Service, request: HttpRequest, progress: Progress) {
+  async #authenticateStream(service: Service, progress: Progress): Promise<Received> {
+    const { request, limits, permission } = progress;
     let auth: Authenticated | undefined;
     if (!mayBeAnonymous(service) || isSigned(request)) {
       const parsed = readAuthorization(this.#kernel, service, request);
       auth = await authenticate(this.#kernel, service, request, parsed, undefined);
     }
-    progress.begin();
-    return { auth, body: { stream: openStream(request, auth, service.errorStyle) as Readable } };
+    const begin = () => permission.give();
+    return { auth, body: { stream: openStream(request, auth, service.errorStyle, begin, limits) } };
   }
 
   #anonymous(): Caller {
     return { type: 'Anonymous', account: this.#kernel.config.account };
   }
 
-  #frame(request: HttpRequest, progress: Progress, caller: Caller, region: string): CallFrame {
+  #frame(progress: Progress, caller: Caller, region: string): CallFrame {
+    const { message, headers } = progress.request;
     return {
       caller,
       account: caller.account,
       region,
       requestId: progress.requestId,
-      sourceIp: request.message.socket.remoteAddress?.replace(/^::ffff:/, '') ?? '',
-      userAgent: (request.headers['user-agent'] ?? '').slice(0, 1024),
+      sourceIp: message.socket.remoteAddress?.replace(/^::ffff:/, '') ?? '',
+      userAgent: (headers['user-agent'] ?? '').slice(0, MAX_USER_AGENT_CHARS),
       signal: () => this.#kernel.stopping,
     };
   }
 
-  async #fail(error: unknown, request: HttpRequest, response: ServerResponse, progress: Progress): Promise<void> {
-    if (response.destroyed) return; // the client hung up: there is nobody to answer
-    const style = progress.service?.errorStyle ?? (request.headers['x-amz-target'] === undefined ? 's3' : 'json');
-    const fault = spellFault(error, style, progress.service?.errorSchema);
-    if (fault.status >= 500 && fault.code !== 'NotImplemented' && fault.code !== 'NotImplementedException')
-      this.#report(error, fault, request, progress);
-    if (response.headersSent) {
+  #send(answer: RestAnswer, { request, response, requestId, service }: Progress): Promise<void> {
+    answer.headers['x-amzn-requestid'] = requestId;
+    if (service?.errorStyle === 's3') answer.headers['x-amz-request-id'] = requestId;
+    return sendAnswer(response, answer, request.method);
+  }
+
+  /** Answers an error, or ends the connection where an answer has begun. Never rejects. */
+  async #fail(error: unknown, progress: Progress): Promise<void> {
+    const { request, response, requestId, service, permission } = progress;
+    const style = service?.errorStyle ?? styleOf(request);
+    const fault = spellFault(error, style, service?.errorSchema);
+    if (!(response.destroyed && isHangUp(error))) this.#report(error, fault, progress);
+    if (response.destroyed || response.headersSent) {
       response.destroy();
       return;
     }
-    // The rest of a body that nobody reads would be taken for the next request.
-    if (!request.message.complete) response.setHeader('connection', 'close');
-    const answer = faultAnswer(
-      fault,
-      style,
-      progress.requestId,
-      jsonVersion(progress.service),
-      progress.service?.xmlNamespace,
-    );
-    await send(response, answer, request.method, progress.requestId, progress.service);
+    for (const name of response.getHeaderNames()) response.removeHeader(name);
+    if (!request.message.complete) {
+      // A client that was not told to send its body may do so or not: only a new connection is clear about it.
+      if (permission.isPending) response.setHeader('connection', 'close');
+      else lingerOver(request.message, progress.limits, this.#kernel.clock);
+    }
+    try {
+      const answer = faultAnswer(fault, style, requestId, jsonVersion(service), service?.xmlNamespace);
+      await this.#send(answer, progress);
+    } catch (failure) {
+      this.#report(failure, fault, progress);
+      response.destroy();
+    }
   }
 
-  #report(error: unknown, fault: SpelledFault, request: HttpRequest, progress: Progress): void {
+  /** Logs what is our fault. A client's mistake is his own and stands in the audit trail. */
+  #report(error: unknown, fault: SpelledFault, { request, requestId }: Progress): void {
+    if (fault.status < 500 || fault.code.startsWith('NotImplemented')) return;
     this.#kernel.log.error(
       {
         err: error,
         code: fault.code,
-        requestId: progress.requestId,
+        requestId,
         method: request.method,
         path: request.path,
         target: request.headers['x-amz-target'],
@@ -183,6 +203,17 @@ export class Gateway {
       'a request failed',
     );
   }
+}
+
+interface Received {
+  auth: Authenticated | undefined;
+  body: RestBody;
+}
+
+/** Whether an error tells only that nobody listens any more. */
+function isHangUp(error: unknown): boolean {
+  const { code } = error as { code?: unknown };
+  return code === 'ERR_STREAM_PREMATURE_CLOSE' || code === 'ECONNRESET' || code === 'EPIPE' || code === 'ABORT_ERR';
 }
 
 /** Aborted when the client hangs up or the server stops. Made when asked for: most calls never look. */
@@ -199,112 +230,11 @@ function hangUpSignal(response: ServerResponse, kernel: Kernel): () => AbortSign
   };
 }
 
-function isRest(service: Service): boolean {
-  return service.protocol === 'rest-json' || service.protocol === 'rest-xml';
-}
-
 function mayBeAnonymous(service: Service): boolean {
   return service.errorStyle === 's3';
 }
 
-function streamedShape(service: Service, rest: RestTarget): OperationShape | undefined {
-  const shape = service.operationShape(rest.operation);
-  return shape !== undefined && hasStreamingInput(shape) ? shape : undefined;
-}
-
-function jsonVersion(service: Service | undefined): string {
-  return service?.protocol === 'json-1.0' ? '1.0' : '1.1';
-}
-
-/** Finds the operation's shape and types its input. */
-function decode(
-  target: Target,
-  rest: RestTarget | undefined,
-  request: HttpRequest,
-  body: { buffer: Buffer } | { stream: Readable },
-): { shape: OperationShape; input: Record<string, unknown> } {
-  const { service } = target;
-  if (isRest(service)) {
-    if (rest === undefined)
-      throw commonFault('InvalidAction', 'The specified method is not allowed against this resource.');
-    const shape = shapeOf(service, rest.operation);
-    return { shape, input: readRest(shape, request, rest.labels, body, service.protocol as 'rest-json' | 'rest-xml') };
-  }
-  const buffer = 'buffer' in body ? body.buffer : Buffer.alloc(0);
-  if (service.protocol === 'query') {
-    const fields = parseForm(request.method === 'GET' ? request.query : buffer.toString('utf8'));
-    const shape = shapeOf(service, fields.get('Action'));
-    return { shape, input: readForm(shape.input, fields) };
-  }
-  const shape = shapeOf(service, target.operation);
-  return { shape, input: readJsonBody(shape.input, buffer, 'json') };
-}
-
-function shapeOf(service: Service, operation: string | undefined): OperationShape {
-  const shape = operation === undefined ? undefined : service.operationShape(operation);
-  if (shape === undefined)
-    throw commonFault(
-      'InvalidAction',
-      `Could not find operation ${(operation ?? '').slice(0, 100)} of ${service.name}.`,
-    );
-  return shape;
-}
-
-function encode(
-  service: Service,
-  shape: OperationShape,
-  output: Record<string, unknown>,
-  requestId: string,
-): RestAnswer {
-  if (isRest(service)) {
-    const answer = writeRest(shape, output, service.protocol as 'rest-json' | 'rest-xml', service.xmlNamespace);
-    const operation = service.operations.get(shape.name);
-    answer.status = operation?.status?.(output) ?? answer.status;
-    const body = operation?.writeBody?.(output);
-    return body === undefined ? answer : { ...answer, body };
-  }
-  if (service.protocol === 'query') {
-    const result =
-      shape.output.members.length === 0
-        ? ''
-        : `<${shape.name}Result>${writeXmlMembers(shape.output, output)}</${shape.name}Result>`;
-    const metadata = `<ResponseMetadata><RequestId>${requestId}</RequestId></ResponseMetadata>`;
-    const body = `<${shape.name}Response xmlns="${service.xmlNamespace}">${result}${metadata}</${shape.name}Response>`;
-    return { status: 200, headers: { 'content-type': 'text/xml' }, body };
-  }
-  const contentType = `application/x-amz-json-${jsonVersion(service)}`;
-  const body =
-    shape.output.members.length === 0 && shape.output.name === 'Unit'
-      ? ''
-      : writeJsonBody(shape.output, output, 'json');
-  return { status: 200, headers: { 'content-type': contentType }, body };
-}
-
-async function send(
-  response: ServerResponse,
-  answer: RestAnswer,
-  method: string,
-  requestId: string,
-  service: Service | undefined,
-): Promise<void> {
-  const { headers, body } = answer;
-  headers['x-amzn-requestid'] = requestId;
-  if (service?.errorStyle === 's3') headers['x-amz-request-id'] = requestId;
-  const bodiless = method === 'HEAD' || answer.status === 204 || answer.status === 304;
-  if (body instanceof Readable) {
-    if (bodiless) body.destroy();
-    response.writeHead(answer.status, headers);
-    if (bodiless) response.end();
-    else await pipeline(body, response);
-    return;
-  }
-  if (
-    answer.status !== 204 &&
-    answer.status !== 304 &&
-    !(method === 'HEAD' && headers['content-length'] !== undefined)
-  ) {
-    headers['content-length'] = String(body === undefined ? 0 : Buffer.byteLength(body));
-  }
-  response.writeHead(answer.status, headers);
-  response.end(bodiless ? undefined : body);
+function isStreamed(service: Service, rest: RestTarget | undefined): boolean {
+  const shape = rest === undefined ? undefined : service.operationShape(rest.operation);
+  return shape !== undefined && hasStreamingInput(shape);
 }

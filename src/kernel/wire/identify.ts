@@ -1,3 +1,4 @@
+import type { ErrorStyle } from '../auth/auth-faults.ts';
 import { peekScope } from '../auth/sigv4.ts';
 import type { Service } from '../service.ts';
 import { commonFault } from './errors.ts';
@@ -53,6 +54,13 @@ export class ServiceIndex {
     if (service === undefined) throw commonFault('InvalidAction', `The target ${clip(target)} is not known.`);
     return { service, operation: target.slice(dot + 1) };
   }
+}
+
+/** The style in which a request is answered that names no service: as its sender will most likely understand. */
+export function styleOf(request: HttpRequest): ErrorStyle {
+  if (request.headers['x-amz-target'] !== undefined) return 'json';
+  if (isForm(request)) return 'query';
+  return request.headers['content-type']?.startsWith('application/json') ? 'rest-json' : 's3';
 }
 
 function isForm(request: HttpRequest): boolean {

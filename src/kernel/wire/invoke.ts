@@ -1,4 +1,4 @@
-import { type AuditEntry, redact } from '../audit.ts';
+import type { AuditEntry } from '../audit.ts';
 import { authorizeCall } from '../auth/authorize.ts';
 import type { Context } from '../context.ts';
 import { isReadOnly } from '../define-service.ts';
@@ -6,6 +6,7 @@ import { type CallFrame, createContext, type Kernel } from '../runtime.ts';
 import type { AnyOperation, Resource, ResourceRef, Service } from '../service.ts';
 import { commonFault, notImplemented } from './errors.ts';
 import { spellFault } from './fault-answer.ts';
+import { redact } from './redact.ts';
 import type { OperationShape } from './shape.ts';
 import { validate } from './validate.ts';
 
@@ -43,6 +44,21 @@ export async function invoke(
   }
 }
 
+/** Records a call whose input could not be read: nothing of it is known but its name and its caller. */
+export function recordRefusal(
+  kernel: Kernel,
+  service: Service,
+  shape: OperationShape,
+  frame: CallFrame,
+  error: unknown,
+): void {
+  const entry = auditEntry(kernel, service, shape, service.operations.get(shape.name), {}, frame);
+  const spelled = spellFault(error, service.errorStyle, service.errorSchema);
+  entry.errorCode = spelled.code;
+  entry.errorMessage = spelled.message;
+  kernel.audit.add(entry);
+}
+
 async function handle(
   kernel: Kernel,
   service: Service,
@@ -53,7 +69,7 @@ async function handle(
   entry: AuditEntry,
 ): Promise<Record<string, unknown>> {
   if (operation === undefined) throw notImplemented(service.name, shape.name);
-  if (service.constraints !== undefined) validate(shape, input, service.constraints);
+  if (service.constraints !== undefined) validate(shape, input, service.constraints, service.protocol === 'query');
   const action = actionOf(service, shape.name, operation, input);
   if (action !== null) {
     const resources = refs(await operation.resource(input, ctx));

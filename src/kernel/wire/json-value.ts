@@ -1,5 +1,7 @@
+import { isUtf8 } from 'node:buffer';
 import { commonFault } from './errors.ts';
 import type { Member, Shape, StructureShape, TimestampFormat } from './shape.ts';
+import { parseTimestamp, writeTimestamp } from './timestamp.ts';
 
 /** Which of the JSON protocols: `rest-json` uses `jsonName` and leaves out members bound to the HTTP message. */
 export type JsonFlavour = 'json' | 'rest-json';
@@ -9,6 +11,7 @@ const MAX_DEPTH = 200;
 /** Parses and types a JSON body. @throws SerializationException, as AWS does for a body that does not fit the model. */
 export function readJsonBody(shape: StructureShape, body: Buffer, flavour: JsonFlavour): Record<string, unknown> {
   if (body.length === 0) return {};
+  if (!isUtf8(body)) throw commonFault('SerializationException', 'The request body is not valid UTF-8.');
   let value: unknown;
   try {
     value = JSON.parse(body.toString('utf8'));
@@ -20,7 +23,7 @@ export function readJsonBody(shape: StructureShape, body: Buffer, flavour: JsonF
 
 /** Types one JSON value by its shape. */
 export function readJson(shape: Shape, value: unknown, flavour: JsonFlavour, path: string, depth: number): unknown {
-  if (depth > MAX_DEPTH) throw commonFault('SerializationException', 'The request body is nested too deeply.');
+  if (depth > MAX_DEPTH) throw tooDeep();
   switch (shape.kind) {
     case 'structure':
     case 'union':
@@ -35,12 +38,15 @@ export function readJson(shape: Shape, value: unknown, flavour: JsonFlavour, pat
       if (!isObject(value)) throw mismatch(path, 'a map');
       const map: Record<string, unknown> = Object.create(null) as Record<string, unknown>;
       for (const [key, item] of Object.entries(value)) {
-        if (item !== null) map[key] = readJson(shape.value, item, flavour, `${path}.${key}`, depth + 1);
+        if (item === null) continue;
+        if (!key.isWellFormed()) throw mismatch(path, 'a map with keys of valid Unicode');
+        map[key] = readJson(shape.value, item, flavour, `${path}.${key}`, depth + 1);
       }
       return map;
     }
     case 'string':
       if (typeof value !== 'string') throw mismatch(path, 'a string');
+      if (!value.isWellFormed()) throw mismatch(path, 'valid Unicode');
       return value;
     case 'number':
       if (typeof value === 'number' && Number.isFinite(value)) return value;
@@ -54,6 +60,7 @@ export function readJson(shape: Shape, value: unknown, flavour: JsonFlavour, pat
     case 'timestamp':
       return readTimestamp(value, path);
     case 'document':
+      checkDocument(value, depth);
       return value;
     case 'bigint':
     case 'bigdecimal':
@@ -91,17 +98,18 @@ function readStructure(
   return out;
 }
 
+/** A value without a model goes no deeper than one with a model. */
+function checkDocument(value: unknown, depth: number): void {
+  if (depth > MAX_DEPTH) throw tooDeep();
+  if (typeof value !== 'object' || value === null) return;
+  for (const item of Object.values(value)) checkDocument(item, depth + 1);
+}
+
 function readTimestamp(value: unknown, path: string): Date {
   const date =
     typeof value === 'number' ? new Date(value * 1000) : typeof value === 'string' ? parseTimestamp(value) : undefined;
   if (date === undefined || Number.isNaN(date.getTime())) throw mismatch(path, 'a timestamp');
   return date;
-}
-
-/** Reads a timestamp as text: epoch seconds, RFC 3339 or RFC 7231. Invalid text gives an invalid Date. */
-export function parseTimestamp(text: string): Date {
-  if (/^-?\d+(\.\d+)?$/.test(text)) return new Date(Number(text) * 1000);
-  return new Date(text);
 }
 
 /** True for members that travel in the path, query or headers, not in the body. */
@@ -158,25 +166,23 @@ export function writeJson(shape: Shape, value: unknown, flavour: JsonFlavour): u
   }
 }
 
-function writeJsonTimestamp(date: Date, format: TimestampFormat | undefined): unknown {
-  if (format === 'date-time') return rfc3339(date);
-  if (format === 'http-date') return date.toUTCString();
-  return date.getTime() / 1000;
-}
-
-/** RFC 3339 without a zero fraction, as AWS writes it. */
-export function rfc3339(date: Date): string {
-  return date.toISOString().replace('.000Z', 'Z');
+function writeJsonTimestamp(date: Date, format: TimestampFormat = 'epoch-seconds'): unknown {
+  return format === 'epoch-seconds' ? date.getTime() / 1000 : writeTimestamp(date, format);
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-function isBase64(text: string): boolean {
+/** True for base64 with its padding, as every AWS client sends it. */
+export function isBase64(text: string): boolean {
   return text.length % 4 === 0 && /^[A-Za-z0-9+/]*={0,2}$/.test(text);
 }
 
 function mismatch(path: string, wanted: string) {
   return commonFault('SerializationException', `The value at '${path === '' ? 'body' : path}' is not ${wanted}.`);
+}
+
+function tooDeep() {
+  return commonFault('SerializationException', 'The request body is nested too deeply.');
 }

@@ -1,29 +1,31 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Gateway } from './gateway.ts';
-
-const HEADERS_TIMEOUT_MS = 10_000;
-const SOCKET_IDLE_MS = 120_000;
-const KEEP_ALIVE_MS = 65_000;
-const MAX_HEADER_BYTES = 32 * 1024;
+import { CONNECTION_LIMITS, type ConnectionLimits } from './limits.ts';
 
 /**
- * Makes the HTTP server of the one port and starts listening. Headers must come within 10 s; a socket on which nothing
+ * Makes the HTTP server of the one port and starts listening. Headers must come in time and a socket on which nothing
  * moves is closed; bodies have their own clock where they are read.
  * @throws the system's error when the port is taken (`EADDRINUSE`).
  */
-export async function listen(gateway: Gateway, host: string, port: number): Promise<{ server: Server; port: number }> {
+export async function listen(
+  gateway: Gateway,
+  host: string,
+  port: number,
+  limits: ConnectionLimits = CONNECTION_LIMITS,
+): Promise<{ server: Server; port: number }> {
   const server = createServer({
-    headersTimeout: HEADERS_TIMEOUT_MS,
+    headersTimeout: limits.headersMs,
     requestTimeout: 0,
-    keepAliveTimeout: KEEP_ALIVE_MS,
-    maxHeaderSize: MAX_HEADER_BYTES,
+    connectionsCheckingInterval: Math.min(limits.headersMs, 5_000),
+    keepAliveTimeout: limits.keepAliveMs,
+    maxHeaderSize: limits.maxHeaderBytes,
     noDelay: true,
     highWaterMark: 256 * 1024,
   });
-  server.timeout = SOCKET_IDLE_MS;
-  server.on('request', (request, response) => void gateway.handle(request, response, false));
-  server.on('checkContinue', (request, response) => void gateway.handle(request, response, true));
+  server.timeout = limits.stallMs;
+  server.on('request', (request, response) => void gateway.handle(request, response, false, limits));
+  server.on('checkContinue', (request, response) => void gateway.handle(request, response, true, limits));
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(port, host, () => {

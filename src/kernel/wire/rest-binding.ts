@@ -1,4 +1,6 @@
+import { isUtf8 } from 'node:buffer';
 import type { Readable } from 'node:stream';
+import type { CommonErrorName } from './errors.ts';
 import type { HttpRequest } from './http.ts';
 import { isBound, readJsonBody, writeJsonBody } from './json-value.ts';
 import type { Member, OperationShape, Shape, SimpleShape, StructureShape } from './shape.ts';
@@ -35,8 +37,10 @@ export function readRest(
   const shape = operation.input;
   const query = new URLSearchParams(request.query.replaceAll('+', '%20'));
   const input: Record<string, unknown> = Object.assign({}, readBody(shape, body, flavour));
+  // S3 answers what is wrong with a parameter or header otherwise than what is wrong with a body.
+  const refusal = flavour === 'rest-xml' ? 'ValidationError' : 'SerializationException';
   for (const member of shape.members) {
-    const value = readBound(member, request, query, labels);
+    const value = readBound(member, request, query, labels, refusal);
     if (value !== undefined) input[member.name] = value;
   }
   return input;
@@ -67,35 +71,43 @@ function readBound(
   request: HttpRequest,
   query: URLSearchParams,
   labels: Readonly<Record<string, string>>,
+  refusal: CommonErrorName,
 ): unknown {
   const { traits, shape } = member;
   if (traits.httpLabel !== undefined) {
     const text = labels[member.name];
-    return text === undefined ? undefined : readSimpleText(shape as SimpleShape, text);
+    return text === undefined ? undefined : readSimpleText(shape as SimpleShape, text, refusal);
   }
-  if (traits.httpQuery !== undefined) return readTexts(shape, query.getAll(traits.httpQuery));
+  if (traits.httpQuery !== undefined) return readTexts(shape, query.getAll(traits.httpQuery), refusal);
   if (traits.httpHeader !== undefined) {
-    const text = request.headers[traits.httpHeader.toLowerCase()];
-    if (text === undefined) return undefined;
-    return readTexts(shape, shape.kind === 'list' ? text.split(',').map((item) => item.trim()) : [text]);
+    const raw = request.headers[traits.httpHeader.toLowerCase()];
+    if (raw === undefined) return undefined;
+    const text = readHeader(raw);
+    return readTexts(shape, shape.kind === 'list' ? text.split(',').map((item) => item.trim()) : [text], refusal);
   }
   if (traits.httpPrefixHeaders !== undefined) return readPrefixed(request, traits.httpPrefixHeaders.toLowerCase());
   if (traits.httpQueryParams !== undefined) return Object.fromEntries(query);
   return undefined;
 }
 
-function readTexts(shape: Shape, texts: string[]): unknown {
+function readTexts(shape: Shape, texts: string[], refusal: CommonErrorName): unknown {
   if (texts.length === 0) return undefined;
-  if (shape.kind === 'list') return texts.map((text) => readSimpleText(shape.member as SimpleShape, text));
-  return readSimpleText(shape as SimpleShape, texts[0]!);
+  if (shape.kind === 'list') return texts.map((text) => readSimpleText(shape.member as SimpleShape, text, refusal));
+  return readSimpleText(shape as SimpleShape, texts[0]!, refusal);
 }
 
-/** Headers below a prefix (`x-amz-meta-`). Node decodes header bytes as Latin-1; clients send UTF-8. */
+/** Node takes each byte of a header for one character; clients send UTF-8, old ones Latin-1. */
+function readHeader(text: string): string {
+  if (!/[\x80-\xff]/.test(text)) return text;
+  const bytes = Buffer.from(text, 'latin1');
+  return isUtf8(bytes) ? bytes.toString('utf8') : text;
+}
+
+/** Headers below a prefix (`x-amz-meta-`). */
 function readPrefixed(request: HttpRequest, prefix: string): Record<string, string> | undefined {
   const found = Object.create(null) as Record<string, string>;
   for (const [name, value] of Object.entries(request.headers)) {
-    if (name.startsWith(prefix) && value !== undefined)
-      found[name.slice(prefix.length)] = Buffer.from(value, 'latin1').toString('utf8');
+    if (name.startsWith(prefix) && value !== undefined) found[name.slice(prefix.length)] = readHeader(value);
   }
   return Object.keys(found).length === 0 ? undefined : found;
 }
@@ -125,6 +137,9 @@ export function writeRest(
   return answer;
 }
 
+/** A field name of RFC 9110. What is none cannot have come in as a header, and cannot go out as one. */
+const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9a-z-]+$/;
+
 function writeBound(member: Member, value: unknown, answer: RestAnswer): void {
   const { traits, shape } = member;
   if (traits.httpHeader !== undefined) {
@@ -135,7 +150,8 @@ function writeBound(member: Member, value: unknown, answer: RestAnswer): void {
       .join(', ');
   } else if (traits.httpPrefixHeaders !== undefined) {
     for (const [name, text] of Object.entries(value as Record<string, string>)) {
-      answer.headers[`${traits.httpPrefixHeaders}${name}`.toLowerCase()] = headerText(text);
+      const header = `${traits.httpPrefixHeaders}${name}`.toLowerCase();
+      if (HEADER_NAME.test(header)) answer.headers[header] = headerText(text);
     }
   }
 }

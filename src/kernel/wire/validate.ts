@@ -1,6 +1,7 @@
-import { Fault } from '../fault.ts';
 import { commonFault } from './errors.ts';
+import { redact } from './redact.ts';
 import type { OperationShape, Shape, StructureShape } from './shape.ts';
+import { type MemberFaults, type Violation, violationFault } from './violation.ts';
 
 /** Limits on one value, from AWS's public service model. */
 export interface Constraint {
@@ -8,6 +9,8 @@ export interface Constraint {
   max?: number;
   pattern?: string;
   enum?: string[];
+  /** Set where a number is not a 32-bit integer. */
+  number?: 'long' | 'float';
 }
 
 /**
@@ -21,20 +24,14 @@ export interface ConstraintTable {
    * Errors that are not named after their member, by the innermost member (`filePath`): what an operation answers where
    * it declares that error. Written by the service, as the model does not tell.
    */
-  faults?: Readonly<Record<string, { readonly missing?: string; readonly invalid?: string }>>;
+  faults?: MemberFaults;
 }
 
-/** One broken constraint in AWS's words. */
-export interface Violation {
-  /** First member of the path, as the model spells it. */
-  member: string;
-  /** Innermost member of the path, as the model spells it. */
-  leaf: string;
-  kind: 'missing' | 'invalid';
-  message: string;
-}
+/** More is not looked for: the answer shows ten of them. */
+const MAX_VIOLATIONS = 1_000;
+const MAX_SHOWN_CHARS = 256;
+const MAX_INTEGER = 2 ** 31 - 1;
 
-const MAX_REPORTED = 10;
 const patterns = new Map<string, RegExp>();
 
 /** A model's pattern, anchored. The table's generator has proved that each compiles. */
@@ -52,135 +49,122 @@ export function compilePattern(pattern: string): RegExp {
   return regex;
 }
 
-/** Every constraint that the input breaks, in the order of the model. */
-export function violations(shape: StructureShape, input: Record<string, unknown>, table: ConstraintTable): Violation[] {
-  const found: Violation[] = [];
-  checkStructure(shape, input, table, '', '', found);
-  return found;
-}
-
 /**
  * Holds an input against required members and the service's constraint table.
+ * @param framework the service words every violation as a validation error of AWS's common framework (Query services).
  * @throws the operation's own error for the member where it declares one (`RepositoryNameRequiredException`), else the
  * service's validation error with AWS's "N validation errors detected" text.
  */
-export function validate(operation: OperationShape, input: Record<string, unknown>, table: ConstraintTable): void {
+export function validate(
+  operation: OperationShape,
+  input: Record<string, unknown>,
+  table: ConstraintTable,
+  framework = false,
+): void {
   const found = violations(operation.input, input, table);
-  const first = found[0];
-  if (first === undefined) return;
-  throw violationFault(found, table.operations[operation.name] ?? [], table.faults ?? {});
+  if (found.length === 0) return;
+  throw violationFault(found, framework ? undefined : (table.operations[operation.name] ?? []), table.faults);
 }
 
-function violationFault(
-  found: Violation[],
-  declared: readonly string[],
-  faults: NonNullable<ConstraintTable['faults']>,
-): Fault {
-  const first = found[0]!;
-  const named = faults[first.leaf]?.[first.kind];
-  const own = named !== undefined && declared.includes(named) ? named : modelledName(first, declared);
-  const shown = found.slice(0, MAX_REPORTED).map((violation) => violation.message);
-  const message = `${found.length} validation error${found.length === 1 ? '' : 's'} detected: ${shown.join('; ')}`;
-  if (own !== undefined) return new Fault(own, message);
-  const generic = GENERIC.find((name) => declared.includes(name));
-  return generic === undefined ? commonFault('ValidationError', message) : new Fault(generic, message);
+/** Every constraint that the input breaks, in the order of the model. */
+export function violations(shape: StructureShape, input: Record<string, unknown>, table: ConstraintTable): Violation[] {
+  const check = new Check(table);
+  check.structure(shape, input, '', []);
+  return check.found;
 }
 
-const GENERIC = ['ValidationException', 'InvalidInputException', 'InvalidParameterException'];
+/** One pass over an input. */
+class Check {
+  readonly found: Violation[] = [];
+  readonly #table: ConstraintTable;
 
-/** The error that the operation declares for this member: `Invalid<Member>Exception` or `<Member>RequiredException`. */
-function modelledName(violation: Violation, declared: readonly string[]): string | undefined {
-  const member = violation.member.charAt(0).toUpperCase() + violation.member.slice(1);
-  const names =
-    violation.kind === 'missing'
-      ? [`${member}RequiredException`, `${member}ListRequiredException`]
-      : [`Invalid${member}Exception`, `Invalid${member}ListException`];
-  return names.find((name) => declared.includes(name));
-}
+  constructor(table: ConstraintTable) {
+    this.#table = table;
+  }
 
-function checkStructure(
-  shape: StructureShape,
-  value: Record<string, unknown>,
-  table: ConstraintTable,
-  path: string,
-  top: string,
-  found: Violation[],
-): void {
-  for (const member of shape.members) {
-    const at = path === '' ? lowerFirst(member.name) : `${path}.${lowerFirst(member.name)}`;
-    const first = top === '' ? member.name : top;
-    const item = value[member.name];
-    if (item === undefined || item === null) {
-      if (member.required) {
+  /** @param path as AWS writes it. @param names members on the way here, the outermost first. */
+  structure(shape: StructureShape, value: Record<string, unknown>, path: string, names: readonly string[]): void {
+    for (const member of shape.members) {
+      if (this.found.length >= MAX_VIOLATIONS) return;
+      const item = value[member.name];
+      if (item === undefined || item === null) {
+        if (!member.required) continue;
+        const at = joinPath(path, member.name);
         const message = `Value null at '${at}' failed to satisfy constraint: Member must not be null`;
-        found.push({ member: first, leaf: member.name, kind: 'missing', message });
+        this.found.push({ names: [...names, member.name], kind: 'missing', message });
+        continue;
       }
-      continue;
+      this.#value(member.shape, item, `${shape.name}.${member.name}`, () => joinPath(path, member.name), [
+        ...names,
+        member.name,
+      ]);
     }
-    checkValue(member.shape, item, table, `${shape.name}.${member.name}`, at, first, found);
+  }
+
+  #value(shape: Shape, value: unknown, key: string, path: () => string, names: readonly string[]): void {
+    const constraint = this.#table.members[key];
+    if (shape.kind === 'number') checkNumberType(value as number, constraint?.number, path);
+    if (constraint !== undefined) {
+      for (const [kind, broken] of brokenConstraints(shape, value, constraint)) {
+        const message = `Value${shown(shape, value)} at '${path()}' failed to satisfy constraint: ${broken}`;
+        this.found.push({ names, kind, message });
+      }
+    }
+    switch (shape.kind) {
+      case 'structure':
+      case 'union':
+        this.structure(shape, value as Record<string, unknown>, path(), names);
+        break;
+      case 'list':
+        (value as unknown[]).forEach((item, index) => {
+          if (item === undefined || item === null || this.found.length >= MAX_VIOLATIONS) return;
+          this.#value(shape.member, item, `${key}[]`, () => `${path()}.${index + 1}.member`, names);
+        });
+        break;
+      case 'map':
+        for (const [name, item] of Object.entries(value as Record<string, unknown>)) {
+          if (this.found.length >= MAX_VIOLATIONS) return;
+          this.#value(shape.key, name, `${key}{k}`, path, names);
+          this.#value(shape.value, item, `${key}{}`, () => `${path()}.${name}.member`, names);
+        }
+        break;
+      default:
+    }
   }
 }
 
-function checkValue(
-  shape: Shape,
-  value: unknown,
-  table: ConstraintTable,
-  key: string,
-  path: string,
-  top: string,
-  found: Violation[],
-): void {
-  const constraint = table.members[key];
-  if (constraint !== undefined) {
-    const sensitive = shape.traits.sensitive === 1;
-    for (const broken of brokenConstraints(shape, value, constraint)) {
-      const shown = sensitive ? '' : ` '${display(shape, value)}'`;
-      const message = `Value${shown} at '${path}' failed to satisfy constraint: ${broken}`;
-      found.push({ member: top, leaf: leafOf(key), kind: 'invalid', message });
-    }
-  }
-  if (shape.kind === 'structure' || shape.kind === 'union') {
-    checkStructure(shape, value as Record<string, unknown>, table, path, top, found);
-  } else if (shape.kind === 'list') {
-    (value as unknown[]).forEach((item, index) => {
-      if (item !== undefined && item !== null)
-        checkValue(shape.member, item, table, `${key}[]`, `${path}.${index + 1}.member`, top, found);
-    });
-  } else if (shape.kind === 'map') {
-    for (const [name, item] of Object.entries(value as Record<string, unknown>)) {
-      checkValue(shape.key, name, table, `${key}{k}`, path, top, found);
-      checkValue(shape.value, item, table, `${key}{}`, `${path}.${name}.member`, top, found);
-    }
-  }
+/** JavaScript has one kind of number; the models have integers of two sizes. @throws SerializationException */
+function checkNumberType(value: number, type: Constraint['number'], path: () => string): void {
+  if (type === 'float') return;
+  const max = type === 'long' ? Number.MAX_SAFE_INTEGER : MAX_INTEGER;
+  if (Number.isInteger(value) && value <= max && value >= -max - 1) return;
+  throw commonFault('SerializationException', `The value at '${path()}' can not be converted to an integer.`);
 }
 
-/** `fileContent` of `PutFileEntry.fileContent`, `tags` of `CreateRepositoryInput.tags{k}`. */
-function leafOf(key: string): string {
-  return key.slice(key.lastIndexOf('.') + 1).replace(/[[{].*$/, '');
-}
+type Broken = readonly [kind: Violation['kind'], words: string];
 
-function* brokenConstraints(shape: Shape, value: unknown, constraint: Constraint): Iterable<string> {
+function* brokenConstraints(shape: Shape, value: unknown, constraint: Constraint): Iterable<Broken> {
   const { min, max } = constraint;
   if (shape.kind === 'number') {
     const number = value as number;
-    if (min !== undefined && number < min) yield `Member must have value greater than or equal to ${min}`;
-    if (max !== undefined && number > max) yield `Member must have value less than or equal to ${max}`;
+    if (min !== undefined && number < min) yield ['invalid', `Member must have value greater than or equal to ${min}`];
+    if (max !== undefined && number > max) yield ['invalid', `Member must have value less than or equal to ${max}`];
     return;
   }
   const size = sizeOf(shape, value);
   if (size !== undefined) {
-    if (min !== undefined && size < min) yield `Member must have length greater than or equal to ${min}`;
+    if (min !== undefined && size < min) yield ['invalid', `Member must have length greater than or equal to ${min}`];
     if (max !== undefined && size > max) {
-      yield `Member must have length less than or equal to ${max}`;
+      yield ['too-long', `Member must have length less than or equal to ${max}`];
       return; // a value that is too long is not held against the pattern: no time is spent on it
     }
   }
   if (typeof value !== 'string') return;
   if (constraint.enum !== undefined && !constraint.enum.includes(value)) {
-    yield `Member must satisfy enum value set: [${constraint.enum.join(', ')}]`;
+    yield ['invalid', `Member must satisfy enum value set: [${constraint.enum.join(', ')}]`];
   }
   if (constraint.pattern !== undefined && !compilePattern(constraint.pattern).test(value)) {
-    yield `Member must satisfy regular expression pattern: ${constraint.pattern}`;
+    yield ['invalid', `Member must satisfy regular expression pattern: ${constraint.pattern}`];
   }
 }
 
@@ -199,12 +183,15 @@ function sizeOf(shape: Shape, value: unknown): number | undefined {
   }
 }
 
-function display(shape: Shape, value: unknown): string {
-  if (shape.kind === 'blob') return `${(value as Uint8Array).byteLength} bytes`;
-  const text = typeof value === 'string' ? value : JSON.stringify(value);
-  return text.length > 256 ? `${text.slice(0, 256)}...` : text;
+/** The value as the message shows it: nothing of a secret, also of one deep inside a list. */
+function shown(shape: Shape, value: unknown): string {
+  if (shape.traits.sensitive === 1) return '';
+  if (shape.kind === 'blob') return ` '${(value as Uint8Array).byteLength} bytes'`;
+  const text = typeof value === 'string' ? value : JSON.stringify(redact(shape, value));
+  return ` '${text.length > MAX_SHOWN_CHARS ? `${text.slice(0, MAX_SHOWN_CHARS)}...` : text}'`;
 }
 
-function lowerFirst(name: string): string {
-  return name.charAt(0).toLowerCase() + name.slice(1);
+function joinPath(path: string, name: string): string {
+  const first = name.charAt(0).toLowerCase() + name.slice(1);
+  return path === '' ? first : `${path}.${first}`;
 }

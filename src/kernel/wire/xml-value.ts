@@ -1,7 +1,8 @@
 import { parseXML } from '@aws-sdk/xml-builder';
-import { commonFault } from './errors.ts';
-import { isBound, parseTimestamp, rfc3339 } from './json-value.ts';
-import type { ListShape, MapShape, Member, Shape, SimpleShape, StructureShape } from './shape.ts';
+import { type CommonErrorName, commonFault } from './errors.ts';
+import { isBase64, isBound } from './json-value.ts';
+import type { ListShape, MapShape, Member, Shape, SimpleShape, StructureShape, TimestampFormat } from './shape.ts';
+import { parseTimestamp, writeTimestamp } from './timestamp.ts';
 
 /** What the parser gives: text, or children by name (repeated ones as an array), text beside attributes as `#text`. */
 type XmlTree = string | { [name: string]: XmlTree | XmlTree[] };
@@ -114,26 +115,40 @@ function textOf(node: XmlTree): string {
   throw malformed();
 }
 
-/** Types the text of a header, query parameter, path label, form field or XML element. @throws on text of another type */
-export function readSimpleText(shape: SimpleShape, text: string): unknown {
+const NUMBER = /^[+-]?\d+(\.\d+)?([eE][+-]?\d{1,3})?$/;
+
+/**
+ * Types the text of a header, query parameter, path label, form field or XML element.
+ * @param refusal the error on text of another type.
+ */
+export function readSimpleText(
+  shape: SimpleShape,
+  text: string,
+  refusal: CommonErrorName = 'SerializationException',
+): unknown {
+  const value = isText(shape) ? text : simpleOf(shape, text.trim());
+  if (value !== undefined) return value;
+  throw commonFault(refusal, `The value '${clip(text)}' is not a ${shape.kind}.`);
+}
+
+function isText({ kind }: SimpleShape): boolean {
+  return kind === 'string' || kind === 'document' || kind === 'bigint' || kind === 'bigdecimal';
+}
+
+function simpleOf(shape: SimpleShape, text: string): unknown {
   switch (shape.kind) {
     case 'number': {
-      const value = text.trim() === '' ? Number.NaN : Number(text);
-      if (Number.isFinite(value)) return value;
-      throw commonFault('SerializationException', `The value '${clip(text)}' is not a number.`);
+      const number = NUMBER.test(text) ? Number(text) : Number.NaN;
+      return Number.isFinite(number) ? number : undefined;
     }
     case 'boolean':
-      if (text === 'true' || text === 'false') return text === 'true';
-      throw commonFault('SerializationException', `The value '${clip(text)}' is not a boolean.`);
-    case 'timestamp': {
-      const date = parseTimestamp(text);
-      if (!Number.isNaN(date.getTime())) return date;
-      throw commonFault('SerializationException', `The value '${clip(text)}' is not a timestamp.`);
-    }
+      return text === 'true' ? true : text === 'false' ? false : undefined;
+    case 'timestamp':
+      return parseTimestamp(text);
     case 'blob':
-      return Buffer.from(text, 'base64');
+      return isBase64(text) ? Buffer.from(text, 'base64') : undefined;
     default:
-      return text;
+      return undefined;
   }
 }
 
@@ -142,17 +157,8 @@ function clip(text: string): string {
 }
 
 /** Text of a simple value. @param fallback the format of timestamps that the model leaves open. */
-export function writeSimpleText(
-  shape: SimpleShape,
-  value: unknown,
-  fallback: 'date-time' | 'http-date' = 'date-time',
-): string {
-  if (shape.kind === 'timestamp') {
-    const date = value as Date;
-    const format = shape.format ?? fallback;
-    if (format === 'http-date') return date.toUTCString();
-    return format === 'epoch-seconds' ? String(date.getTime() / 1000) : rfc3339(date);
-  }
+export function writeSimpleText(shape: SimpleShape, value: unknown, fallback: TimestampFormat = 'date-time'): string {
+  if (shape.kind === 'timestamp') return writeTimestamp(value as Date, shape.format ?? fallback);
   if (shape.kind === 'blob') return Buffer.from(value as Uint8Array).toString('base64');
   return String(value);
 }

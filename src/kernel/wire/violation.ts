@@ -1,0 +1,79 @@
+import { Fault } from '../fault.ts';
+import { commonFault } from './errors.ts';
+
+/** One broken constraint in AWS's words. */
+export interface Violation {
+  /** The members on the way to the value, as the model spells them, the outermost first. */
+  names: readonly string[];
+  kind: 'missing' | 'invalid' | 'too-long';
+  message: string;
+}
+
+/** Names of errors by the innermost member. */
+export type MemberFaults = Readonly<Record<string, { readonly missing?: string; readonly invalid?: string }>>;
+
+const MAX_REPORTED = 10;
+
+/** Errors that services declare for whatever is wrong with an input. */
+const GENERIC = ['ValidationException', 'InvalidInputException', 'InvalidParameterException'];
+
+/** Suffixes and prefixes of the errors that services declare for one member. */
+const SPELLINGS: Record<Violation['kind'], (words: string) => string[]> = {
+  missing: (words) => [`${words}RequiredException`, `${words}ListRequiredException`, `${words}MapRequiredException`],
+  invalid: (words) => [`Invalid${words}Exception`, `Invalid${words}ListException`, `Invalid${words}MapException`],
+  'too-long': (words) => [
+    `${words}LengthExceededException`,
+    `${words}SizeLimitExceededException`,
+    ...SPELLINGS.invalid(words),
+  ],
+};
+
+/**
+ * The fault for what is wrong with an input.
+ * @param declared the errors that the operation declares; undefined for a service that leaves it all to AWS's framework.
+ * @param faults the service's own choice for some members, which goes before what their names tell.
+ */
+export function violationFault(
+  found: readonly Violation[],
+  declared: readonly string[] | undefined,
+  faults: MemberFaults = {},
+): Fault {
+  const shown = found.slice(0, MAX_REPORTED).map((violation) => violation.message);
+  const message = `${found.length} validation error${found.length === 1 ? '' : 's'} detected: ${shown.join('; ')}`;
+  if (declared === undefined) return commonFault('ValidationError', message);
+  // An operation that declares the framework's own error leaves every check of its input to the framework.
+  const framework = declared.includes('ValidationException');
+  const name = framework ? 'ValidationException' : (ownError(found[0]!, declared, faults) ?? generic(declared));
+  return name === undefined ? commonFault('ValidationError', message) : new Fault(name, message);
+}
+
+function generic(declared: readonly string[]): string | undefined {
+  return GENERIC.find((name) => declared.includes(name));
+}
+
+/**
+ * The error that the operation declares for a member, the innermost first: `InvalidBranchNameException` for
+ * `defaultBranchName`, `PathRequiredException` for `putFiles.1.member.filePath`.
+ */
+function ownError({ names, kind }: Violation, declared: readonly string[], faults: MemberFaults): string | undefined {
+  const chosen = faults[names.at(-1)!]?.[kind === 'missing' ? 'missing' : 'invalid'];
+  if (chosen !== undefined && declared.includes(chosen)) return chosen;
+  for (const name of [...names].reverse()) {
+    for (const words of wordsWithin(name)) {
+      const error = SPELLINGS[kind](words).find((one) => declared.includes(one));
+      if (error !== undefined) return error;
+    }
+  }
+  return undefined;
+}
+
+/** `defaultBranchName` gives `DefaultBranchName`, `DefaultBranch`, `BranchName`, `Default`, `Branch`, `Name`. */
+function wordsWithin(name: string): string[] {
+  if (name === 'nextToken') return ['NextToken', 'ContinuationToken'];
+  const words = (name.charAt(0).toUpperCase() + name.slice(1)).match(/[A-Z]+(?![a-z])|[A-Z][a-z0-9]*/g) ?? [name];
+  const found: string[] = [];
+  for (let length = words.length; length > 0; length--) {
+    for (let at = 0; at + length <= words.length; at++) found.push(words.slice(at, at + length).join(''));
+  }
+  return found;
+}
