@@ -1,0 +1,55 @@
+import * as sdk from '@aws-sdk/client-cloudwatch-logs';
+import { arn, parseArn } from '../../kernel/arn.ts';
+import type { Context } from '../../kernel/context.ts';
+import { fault } from '../../kernel/fault.ts';
+
+/** ARN that tags and `arn` members name a group by. */
+export function groupArn(ctx: Context, name: string): string {
+  return arn('logs', ctx.region, ctx.account, `log-group:${name}`);
+}
+
+/** What IAM evaluates for calls on a group: the form of a stream without a name, as AWS's own messages show it. */
+export function groupResource(input: { logGroupName?: string; logGroupIdentifier?: string }, ctx: Context): string {
+  return streamResource({ ...input, logStreamName: '' }, ctx);
+}
+
+/** What IAM evaluates for calls on a stream. */
+export function streamResource(
+  input: { logGroupName?: string; logGroupIdentifier?: string; logStreamName?: string },
+  ctx: Context,
+): string {
+  return arn(
+    'logs',
+    ctx.region,
+    ctx.account,
+    `log-group:${groupNameOf(input)}:log-stream:${input.logStreamName ?? ''}`,
+  );
+}
+
+/** Calls that list groups are allowed on all of them or on none. */
+export function anyGroupResource(_input: unknown, ctx: Context): string {
+  return arn('logs', ctx.region, ctx.account, 'log-group::log-stream:');
+}
+
+/** Name of the group that a call is about: given as a name or as an ARN, one of the two. @throws InvalidParameterException */
+export function groupNameOf({
+  logGroupName,
+  logGroupIdentifier,
+}: {
+  logGroupName?: string;
+  logGroupIdentifier?: string;
+}): string {
+  if (logGroupName !== undefined && logGroupIdentifier !== undefined) {
+    throw fault(sdk.InvalidParameterException, 'LogGroup name and LogGroup identifier cannot both be given.');
+  }
+  const given = logGroupName ?? logGroupIdentifier;
+  if (given === undefined) throw fault(sdk.InvalidParameterException, 'A log group name or identifier must be given.');
+  return given.startsWith('arn:') ? groupNameOfArn(given) : given;
+}
+
+/** Name of the group in an ARN, with or without `:*` at its end. @throws InvalidParameterException */
+export function groupNameOfArn(text: string): string {
+  const match = /^log-group:([^:*]+)(:\*)?$/.exec(parseArn(text)?.resource ?? '');
+  if (match === null) throw fault(sdk.InvalidParameterException, `${text} is not the ARN of a log group.`);
+  return match[1]!;
+}
