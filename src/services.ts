@@ -7,4 +7,4 @@ import { iam } from './services/iam/service.ts';
 import { sts } from './services/sts/service.ts';
 
 /** Every service of an installation: the one list. */
-export const services: readonly Service[] = [iam, sts, cloudtrail, codepipeline, eventbridge];
+export const services: readonly Service[] = [iam, sts, cloudtrail, cloudwatchLogs, codepipeline, eventbridge];
