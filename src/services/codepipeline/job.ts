@@ -1,16 +1,13 @@
 import type { ActionDeclaration, ResolvedPipelineVariable, SourceRevisionOverride } from '@aws-sdk/client-codepipeline';
 import type * as s3Sdk from '@aws-sdk/client-s3';
-import type * as stsSdk from '@aws-sdk/client-sts';
 import type { Context } from '../../kernel/context.ts';
 import type { ArtifactLocation } from './artifacts.ts';
 import type { FoundRevision, InputArtifact, Job } from './providers/provider.ts';
 import { pipelineArn } from './resources.ts';
+import { assumeActionRole, assumePipelineRole, SERVICE } from './roles.ts';
 import { findExecution, tables } from './store.ts';
 import type { ActionRow, ExecutionRow } from './tables.ts';
 import { EXECUTION_ID_KEY, PIPELINE_NAMESPACE, resolveConfiguration, SERVICE_NAMESPACE } from './variables.ts';
-
-const SERVICE = 'codepipeline.amazonaws.com';
-const MAX_SESSION_NAME = 64;
 
 /** Why a job cannot begin although nothing is wrong with the server. */
 export class JobRefused extends Error {
@@ -87,34 +84,10 @@ function sourceRevisionOf(runs: readonly ActionRow[]): string | undefined {
 }
 
 /** A context that works as the pipeline's role or, assumed by that one, as the action's own. */
-export async function actionRole(ctx: Context, row: ActionRow, declaration: ActionDeclaration): Promise<Context> {
-  const own = ctx.asService(SERVICE, row.account, row.region);
-  const sessionName = row.pipeline_name.slice(0, MAX_SESSION_NAME);
-  const sourceArn = pipelineArn(row, row.pipeline_name);
-  const role = await own.as(row.pipeline_role_arn, { service: SERVICE, sessionName, sourceArn });
-  return declaration.roleArn === undefined ? role : assumeAs(role, declaration.roleArn, sessionName);
-}
-
-/** The role of an action is assumed by the pipeline's role, which needs `sts:AssumeRole` on it and its trust. */
-async function assumeAs(role: Context, roleArn: string, sessionName: string): Promise<Context> {
-  const { AssumedRoleUser: user } = await role.call<typeof stsSdk, 'AssumeRole'>('sts', 'AssumeRole', {
-    RoleArn: roleArn,
-    RoleSessionName: sessionName,
-  });
-  const [roleId] = user!.AssumedRoleId!.split(':');
-  return role.withCaller({
-    type: 'AssumedRole',
-    account: role.account,
-    arn: user!.Arn!,
-    principalId: user!.AssumedRoleId!,
-    roleArn,
-    roleName: roleArn.split('/').at(-1)!,
-    roleId: roleId!,
-    sessionName,
-    issuedAt: role.now().getTime(),
-    sessionPolicies: [],
-    invokedBy: SERVICE,
-  });
+export async function actionRole(ctx: Context, row: ActionRow, { roleArn }: ActionDeclaration): Promise<Context> {
+  const place = { account: row.account, region: row.region, pipelineName: row.pipeline_name };
+  const role = await assumePipelineRole(ctx, place, row.pipeline_role_arn);
+  return roleArn === undefined ? role : assumeActionRole(role, place, roleArn);
 }
 
 /**

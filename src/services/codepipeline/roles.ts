@@ -1,11 +1,59 @@
 import * as sdk from '@aws-sdk/client-codepipeline';
 import type * as stsSdk from '@aws-sdk/client-sts';
 import type { Context } from '../../kernel/context.ts';
-import { Fault, fault } from '../../kernel/fault.ts';
+import { fault, isFault } from '../../kernel/fault.ts';
 import { pipelineArn } from './resources.ts';
 
-const SERVICE = 'codepipeline.amazonaws.com';
-const MAX_SESSION_NAME = 64;
+/** This service as trust policies and audit records name it. */
+export const SERVICE = 'codepipeline.amazonaws.com';
+
+/** Where a pipeline is and what it is called. */
+export interface PipelinePlace {
+  readonly account: string;
+  readonly region: string;
+  readonly pipelineName: string;
+}
+
+/** Name of the sessions that a pipeline's roles are assumed in; STS takes 2 to 64 characters. */
+function sessionNameOf(pipelineName: string): string {
+  return pipelineName.slice(0, 64).padEnd(2, '-');
+}
+
+/** A context that works as the pipeline's role. @throws AccessDenied */
+export function assumePipelineRole(ctx: Context, place: PipelinePlace, roleArn: string): Promise<Context> {
+  return ctx.asService(SERVICE, place.account, place.region).as(roleArn, {
+    service: SERVICE,
+    sessionName: sessionNameOf(place.pipelineName),
+    sourceArn: pipelineArn(place, place.pipelineName),
+  });
+}
+
+/**
+ * A context that works as an action's own role. The pipeline's role assumes it, so it needs `sts:AssumeRole` on it, and
+ * the action's role has to trust the pipeline's.
+ * @throws AccessDenied
+ */
+export async function assumeActionRole(pipelineRole: Context, place: PipelinePlace, roleArn: string): Promise<Context> {
+  const sessionName = sessionNameOf(place.pipelineName);
+  const { AssumedRoleUser: user } = await pipelineRole.call<typeof stsSdk, 'AssumeRole'>('sts', 'AssumeRole', {
+    RoleArn: roleArn,
+    RoleSessionName: sessionName,
+  });
+  const [roleId] = user!.AssumedRoleId!.split(':');
+  return pipelineRole.withCaller({
+    type: 'AssumedRole',
+    account: pipelineRole.account,
+    arn: user!.Arn!,
+    principalId: user!.AssumedRoleId!,
+    roleArn,
+    roleName: roleArn.split('/').at(-1)!,
+    roleId: roleId!,
+    sessionName,
+    issuedAt: pipelineRole.now().getTime(),
+    sessionPolicies: [],
+    invokedBy: SERVICE,
+  });
+}
 
 /**
  * Checks the roles of a declaration: the caller may pass each of them, CodePipeline may assume the pipeline's, and that
@@ -20,28 +68,23 @@ export async function requireRoles(
   for (const role of new Set([roleArn!, ...actionRoles])) {
     await ctx.authorize('iam:PassRole', role, { 'iam:PassedToService': SERVICE });
   }
-  const sessionName = name!.slice(0, MAX_SESSION_NAME);
-  const role = await refused(`CodePipeline is not authorized to perform AssumeRole on role ${roleArn}`, () =>
-    ctx
-      .asService(SERVICE, ctx.account, ctx.region)
-      .as(roleArn!, { service: SERVICE, sessionName, sourceArn: pipelineArn(ctx, name!) }),
+  const place = { account: ctx.account, region: ctx.region, pipelineName: name! };
+  const role = await assumed(`CodePipeline is not authorized to perform AssumeRole on role ${roleArn}`, () =>
+    assumePipelineRole(ctx, place, roleArn!),
   );
   for (const actionRole of actionRoles) {
-    await refused(`${roleArn} is not authorized to perform AssumeRole on role ${actionRole}`, () =>
-      role.call<typeof stsSdk, 'AssumeRole'>('sts', 'AssumeRole', {
-        RoleArn: actionRole,
-        RoleSessionName: sessionName,
-      }),
+    await assumed(`${roleArn} is not authorized to perform AssumeRole on role ${actionRole}`, () =>
+      assumeActionRole(role, place, actionRole),
     );
   }
 }
 
 /** A role that cannot be assumed is the structure's fault; Terraform waits for new roles by these words. */
-async function refused<T>(message: string, assume: () => Promise<T>): Promise<T> {
+async function assumed<T>(message: string, assume: () => Promise<T>): Promise<T> {
   try {
     return await assume();
   } catch (error) {
-    if (!(error instanceof Fault)) throw error;
+    if (!isFault(error, 'AccessDenied')) throw error;
     throw fault(sdk.InvalidStructureException, message);
   }
 }
