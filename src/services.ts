@@ -4,7 +4,8 @@ import { cloudwatchLogs } from './services/cloudwatch-logs/service.ts';
 import { codepipeline } from './services/codepipeline/service.ts';
 import { eventbridge } from './services/eventbridge/service.ts';
 import { iam } from './services/iam/service.ts';
+import { s3 } from './services/s3/service.ts';
 import { sts } from './services/sts/service.ts';
 
 /** Every service of an installation: the one list. */
-export const services: readonly Service[] = [iam, sts, cloudtrail, cloudwatchLogs, codepipeline, eventbridge];
+export const services: readonly Service[] = [iam, sts, cloudtrail, cloudwatchLogs, codepipeline, eventbridge, s3];

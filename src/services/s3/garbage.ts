@@ -1,0 +1,165 @@
+/**
+ * The end of object data. A transaction that takes the last row from a blob writes down that it is garbage; the collector
+ * removes it after the commit, never before, and not while it is being read. What an upload left that never became a row
+ * (a killed server) is found by comparing the blob store with the rows, and abandoned multipart uploads are aborted.
+ */
+import type { Context, Tx } from '../../kernel/context.ts';
+import type { Reconciler } from '../../kernel/service.ts';
+import { isBeingRead } from './read-content.ts';
+import { BLOB_FOLDER, blobBegunAt } from './store-content.ts';
+import type { Tables } from './tables.ts';
+
+const COLLECTOR = 's3.garbage';
+const SWEEPER = 's3.sweep';
+const ALL = 'all';
+/** Readers on other nodes are not known here: they get this long. One process knows all readers of its SQLite file. */
+const OTHER_NODES_GRACE_MS = 15 * 60_000;
+const BUSY_AGAIN_MS = 2_000;
+const BATCH = 200;
+/** An upload that has not become a row after this long never will: no request lives so long. */
+const ORPHAN_AGE_MS = 24 * 60 * 60_000;
+/** A multipart upload is aborted this long after it was begun. */
+export const ABANDONED_AFTER_MS = 7 * 24 * 60 * 60_000;
+const SWEEP_EVERY_MS = 6 * 60 * 60_000;
+
+/** Hands blobs that lost their row to the collector. */
+export async function discardBlobs(tx: Tx, ctx: Context, blobs: readonly string[]): Promise<void> {
+  if (blobs.length === 0) return;
+  const due = ctx.now().getTime() + (tx.kind === 'sqlite' ? 0 : OTHER_NODES_GRACE_MS);
+  const rows = blobs.map((blob) => ({ blob, due_at: due }));
+  for (let at = 0; at < rows.length; at += BATCH) {
+    await tx
+      .db<Tables>()
+      .insertInto('s3_garbage')
+      .values(rows.slice(at, at + BATCH))
+      .onConflict((c) => c.column('blob').doNothing())
+      .execute();
+  }
+  await tx.wake(COLLECTOR, ALL, new Date(due));
+}
+
+/** Removes the parts of an upload, all but those numbered in `keep`, and hands their data to the collector. */
+export async function discardParts(tx: Tx, ctx: Context, upload: string, keep?: ReadonlySet<number>): Promise<void> {
+  const db = tx.db<Tables>();
+  const rows = await db.selectFrom('s3_parts').select(['number', 'blob']).where('upload', '=', upload).execute();
+  const dropped = rows.filter(({ number }) => keep?.has(number) !== true);
+  for (let at = 0; at < dropped.length; at += BATCH) {
+    const numbers = dropped.slice(at, at + BATCH).map(({ number }) => number);
+    await db.deleteFrom('s3_parts').where('upload', '=', upload).where('number', 'in', numbers).execute();
+  }
+  const blobs = dropped.flatMap(({ blob }) => (blob === null ? [] : [blob]));
+  await discardBlobs(tx, ctx, blobs);
+}
+
+/** Removes what is due. @returns when to look again, if anything was left */
+export async function collectGarbage(ctx: Context): Promise<{ againAt: Date } | undefined> {
+  for (;;) {
+    const now = ctx.now().getTime();
+    const rows = await ctx
+      .db<Tables>()
+      .selectFrom('s3_garbage')
+      .selectAll()
+      .where('due_at', '<=', now)
+      .orderBy('due_at')
+      .limit(BATCH)
+      .execute();
+    if (rows.length === 0) return nextDue(ctx);
+    const free = rows.map(({ blob }) => blob).filter((blob) => !isBeingRead(blob));
+    await Promise.all(free.map((blob) => ctx.blobs.delete(blob)));
+    const busy = rows.map(({ blob }) => blob).filter((blob) => !free.includes(blob));
+    await ctx.tx(async (tx) => {
+      const db = tx.db<Tables>();
+      if (free.length > 0) await db.deleteFrom('s3_garbage').where('blob', 'in', free).execute();
+      if (busy.length > 0) {
+        await db
+          .updateTable('s3_garbage')
+          .set({ due_at: now + BUSY_AGAIN_MS })
+          .where('blob', 'in', busy)
+          .execute();
+      }
+    });
+  }
+}
+
+async function nextDue(ctx: Context): Promise<{ againAt: Date } | undefined> {
+  const row = await ctx
+    .db<Tables>()
+    .selectFrom('s3_garbage')
+    .select('due_at')
+    .orderBy('due_at')
+    .limit(1)
+    .executeTakeFirst();
+  return row === undefined ? undefined : { againAt: new Date(row.due_at) };
+}
+
+/** Removes blobs that no row names. @param begunBefore younger ones may belong to an upload that still runs */
+export async function sweepOrphans(ctx: Context, begunBefore: Date): Promise<number> {
+  let swept = 0;
+  let batch: string[] = [];
+  const check = async () => {
+    swept += await discardUnnamed(ctx, batch);
+    batch = [];
+  };
+  for await (const blob of ctx.blobs.list(BLOB_FOLDER)) {
+    const begun = blobBegunAt(blob);
+    if (begun === undefined || begun >= begunBefore.getTime()) continue;
+    batch.push(blob);
+    if (batch.length === BATCH) await check();
+  }
+  await check();
+  return swept;
+}
+
+async function discardUnnamed(ctx: Context, blobs: readonly string[]): Promise<number> {
+  if (blobs.length === 0) return 0;
+  return ctx.tx(async (tx) => {
+    const named = new Set<string | null>();
+    for (const table of ['s3_objects', 's3_parts', 's3_garbage'] as const) {
+      const rows = await tx.db<Tables>().selectFrom(table).select('blob').where('blob', 'in', blobs).execute();
+      for (const { blob } of rows) named.add(blob);
+    }
+    const orphans = blobs.filter((blob) => !named.has(blob));
+    await discardBlobs(tx, ctx, orphans);
+    return orphans.length;
+  });
+}
+
+/** Aborts multipart uploads that were begun before a time. */
+export async function abortAbandoned(ctx: Context, initiatedBefore: Date): Promise<void> {
+  for (;;) {
+    const rows = await ctx
+      .db<Tables>()
+      .selectFrom('s3_uploads')
+      .select('id')
+      .where('initiated_at', '<', initiatedBefore.getTime())
+      .limit(BATCH)
+      .execute();
+    if (rows.length === 0) return;
+    for (const { id } of rows) {
+      await ctx.tx(async (tx) => {
+        const gone = await tx.db<Tables>().deleteFrom('s3_uploads').where('id', '=', id).executeTakeFirst();
+        if (gone.numDeletedRows > 0n) await discardParts(tx, ctx, id);
+      });
+    }
+  }
+}
+
+export const collector: Reconciler = {
+  name: COLLECTOR,
+  reconcile: (_key, ctx) => collectGarbage(ctx),
+  async scan(ctx) {
+    const row = await ctx.db<Tables>().selectFrom('s3_garbage').select('blob').limit(1).executeTakeFirst();
+    return row === undefined ? [] : [ALL];
+  },
+};
+
+export const sweeper: Reconciler = {
+  name: SWEEPER,
+  async reconcile(_key, ctx) {
+    const now = ctx.now().getTime();
+    await sweepOrphans(ctx, new Date(now - ORPHAN_AGE_MS));
+    await abortAbandoned(ctx, new Date(now - ABANDONED_AFTER_MS));
+    return { againAt: new Date(now + SWEEP_EVERY_MS) };
+  },
+  scan: async () => [ALL],
+};
