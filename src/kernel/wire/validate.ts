@@ -10,7 +10,7 @@ export interface Constraint {
   pattern?: string;
   enum?: string[];
   /** Set where a number is not a 32-bit integer. */
-  number?: 'long' | 'float';
+  number?: string;
 }
 
 /**
