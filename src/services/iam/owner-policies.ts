@@ -38,6 +38,11 @@ export async function policiesOfRole(ctx: Context, roleId: string): Promise<Owne
   return role && collect(ctx, [roleId], role.boundary_arn, entityArn('role', role));
 }
 
+/** A group's own policies. */
+export function policiesOfGroup(ctx: Context, groupId: string): Promise<OwnerPolicies> {
+  return collect(ctx, [groupId], null, '');
+}
+
 async function collect(
   ctx: Context,
   owners: string[],

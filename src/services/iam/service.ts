@@ -1,14 +1,21 @@
 import * as sdk from '@aws-sdk/client-iam';
 import { defineService } from '../../kernel/define-service.ts';
 import * as accessKeys from './access-keys.ts';
+import * as account from './account.ts';
 import * as attachedPolicies from './attached-policies.ts';
 import constraints from './constraints.generated.json' with { type: 'json' };
 import * as groups from './groups.ts';
 import { Identities } from './identities.ts';
 import * as inlinePolicies from './inline-policies.ts';
+import * as instanceProfiles from './instance-profiles.ts';
+import * as managedPolicies from './managed-policies.ts';
+import * as policyEntities from './policy-entities.ts';
+import * as policyVersions from './policy-versions.ts';
 import * as roles from './roles.ts';
 import * as serviceSpecificCredentials from './service-specific-credentials.ts';
+import * as simulation from './simulation.ts';
 import { migrations } from './tables.ts';
+import * as tagging from './tagging.ts';
 import * as users from './users.ts';
 
 /** IAM: who there is, what each may do, and the keys and passwords that prove it. */
@@ -22,7 +29,22 @@ export const iam = defineService({
   apiVersion: '2010-05-08',
   xmlNamespace: 'https://iam.amazonaws.com/doc/2010-05-08/',
   constraints,
-  families: [accessKeys, attachedPolicies, groups, inlinePolicies, roles, serviceSpecificCredentials, users],
+  families: [
+    accessKeys,
+    account,
+    attachedPolicies,
+    groups,
+    inlinePolicies,
+    instanceProfiles,
+    managedPolicies,
+    policyEntities,
+    policyVersions,
+    roles,
+    serviceSpecificCredentials,
+    simulation,
+    tagging,
+    users,
+  ],
   migrations,
   provides: { identity: (ctx) => new Identities(ctx) },
 });
