@@ -25,8 +25,7 @@ export function checkProject(project: ProjectSettings): void {
   for (const member of NOT_IMPLEMENTED) {
     const value = project[member];
     const isEmpty = Array.isArray(value) ? value.length === 0 : value === undefined || Object.keys(value).length === 0;
-    if (!isEmpty && member !== 'secondaryArtifacts')
-      throw invalid(`The project setting ${member} is not implemented by Slipway.`);
+    if (!isEmpty) throw invalid(`The project setting ${member} is not implemented by Slipway.`);
   }
   checkSource(project.source!, 'source');
   for (const source of project.secondarySources ?? []) {
