@@ -22,7 +22,11 @@ export interface SigningKeys {
 }
 
 const hmac = (key: string | Buffer, text: string) => createHmac('sha256', key).update(text).digest();
-const sha256 = (text: string | Buffer) => createHash('sha256').update(text).digest('hex');
+/** Of text as it stands on the wire, one character a byte. */
+const sha256 = (text: string | Buffer) =>
+  createHash('sha256')
+    .update(typeof text === 'string' ? Buffer.from(text, 'latin1') : text)
+    .digest('hex');
 
 /**
  * Signs a request with Signature Version 4 over all of its headers; paths and queries must be in canonical form already.
@@ -40,7 +44,7 @@ export function signedHeaders(
   const date = timestamp.slice(0, 8);
   const headers: Record<string, string> = { host, 'x-amz-date': timestamp };
   for (const [name, value] of Object.entries(request.headers ?? {})) headers[name.toLowerCase()] = value;
-  headers['x-amz-content-sha256'] ??= sha256(body);
+  headers['x-amz-content-sha256'] ??= sha256(Buffer.from(body));
   const names = Object.keys(headers).sort();
   const [plain = '', query = ''] = path.split('?');
   const lines = names.map((name) => `${name}:${headers[name]!.trim()}\n`).join('');

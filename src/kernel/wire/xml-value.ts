@@ -110,8 +110,10 @@ function single(node: XmlTree | XmlTree[]): XmlTree {
 
 function textOf(node: XmlTree): string {
   if (typeof node === 'string') return node;
-  const text = node['#text'];
-  if (text === undefined || typeof text === 'string') return text ?? '';
+  // Attributes stand beside the text; only declarations of namespaces mean nothing there.
+  for (const name of Object.keys(node)) if (name !== '#text' && !/^xmlns(:|$)/.test(name)) throw malformed();
+  const text = node['#text'] ?? '';
+  if (typeof text === 'string') return text;
   throw malformed();
 }
 
