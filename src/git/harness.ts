@@ -154,14 +154,17 @@ export interface TestServer {
 }
 
 /** Starts a server over the folder (a new one by default); everything goes when the test ends. */
-export async function startGitServer(t: TestContext, options: { folder?: string } = {}): Promise<TestServer> {
+export async function startGitServer(
+  t: TestContext,
+  options: { folder?: string; cache?: string } = {},
+): Promise<TestServer> {
   const folder = options.folder ?? (await temporaryFolder(t));
   const blobs = new FolderBlobStore(join(folder, 'blobs'));
   await blobs.open();
   const truths = new SqliteTruths(join(folder, 'truth.sqlite'));
   const reported: unknown[] = [];
   const store = new GitStore({
-    folder: join(folder, 'cache'),
+    folder: join(folder, options.cache ?? 'cache'),
     blobs,
     clock: systemClock,
     ids: systemIds,

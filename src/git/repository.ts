@@ -158,6 +158,11 @@ export class Repository {
     }
   }
 
+  /** Waits until files that nobody reads any more are gone. */
+  async settled(): Promise<void> {
+    await this.#turn.run(async () => undefined);
+  }
+
   /** Ends the reader and forgets the cache's state; the files stay. */
   async close(): Promise<void> {
     await this.#closeReader();

@@ -113,6 +113,7 @@ async function compare(repository: Repository, folded: readonly PackRecord[], in
 async function writeBitmaps(repository: Repository): Promise<void> {
   // Lets packs go that were folded just now, before the index over all is written.
   await repository.read(async () => undefined);
+  await repository.settled();
   await repository.read(async (lease) => {
     const { packs } = lease.state;
     const objects = packs.reduce((sum, one) => sum + one.objects, 0);
