@@ -50,7 +50,14 @@ export class LocalWorkspace implements WorkspaceFiles {
 
   async #entry(path: string, shownAs: string): Promise<WorkspaceEntry> {
     const absolute = join(this.#folder, path);
-    const stats = await lstat(absolute);
+    let stats: Stats;
+    try {
+      stats = await this.#lstat(absolute, path);
+    } catch (error) {
+      if (!(error instanceof WorkspacePathError)) throw error;
+      // A name that is not UTF-8 cannot be asked for by its text.
+      return { path: shownAs, type: 'other', mode: 0, sizeBytes: 0, modifiedAt: new Date(0) };
+    }
     const entry = entryOf(shownAs, stats);
     if (entry.type === 'link') entry.target = await readlink(absolute);
     return entry;
