@@ -19,11 +19,7 @@ export class StoppedTables implements Disposable {
    * @throws where there is not exactly one such row, or no such column
    */
   copy(table: string, where: Values, count: number, change: (n: number) => Values): void {
-    const names = Object.keys(where);
-    const condition = names.map((name) => `${name} = ?`).join(' and ');
-    const found = this.#database.prepare(`select * from ${table} where ${condition}`).all(...Object.values(where));
-    if (found.length !== 1) throw new Error(`${table} has ${found.length} rows with ${JSON.stringify(where)}`);
-    const row = found[0] as Values;
+    const row = this.#only(table, where);
     const columns = Object.keys(row);
     const places = columns.map(() => '?').join(', ');
     const insert = this.#database.prepare(`insert into ${table} (${columns.join(', ')}) values (${places})`);
@@ -33,6 +29,20 @@ export class StoppedTables implements Disposable {
       const copied: Values = { ...row, ...changes };
       insert.run(...columns.map((name) => copied[name]!));
     }
+  }
+
+  /** The value of a column in the one row that has these values. */
+  value(table: string, column: string, where: Values): SQLInputValue {
+    const row = this.#only(table, where);
+    if (!(column in row)) throw new Error(`${table} has no column ${column}`);
+    return row[column]!;
+  }
+
+  #only(table: string, where: Values): Values {
+    const condition = ['1', ...Object.keys(where).map((name) => `${name} = ?`)].join(' and ');
+    const found = this.#database.prepare(`select * from ${table} where ${condition}`).all(...Object.values(where));
+    if (found.length !== 1) throw new Error(`${table} has ${found.length} rows with ${JSON.stringify(where)}`);
+    return found[0] as Values;
   }
 
   [Symbol.dispose](): void {

@@ -14,17 +14,16 @@ export const cloudtrailLists: Crowd = {
   calls: [
     {
       name: 'LookupEvents, first page',
-      prepare:
-        async ({ clients: { cloudtrail } }) =>
-        () =>
-          cloudtrail.lookupEvents({ MaxResults: 50 }),
+      async prepare({ clients: { cloudtrail } }) {
+        return () => cloudtrail.lookupEvents({ MaxResults: 50 });
+      },
     },
     {
       name: 'LookupEvents by EventName',
-      prepare:
-        async ({ clients: { cloudtrail } }) =>
-        () =>
-          cloudtrail.lookupEvents({ LookupAttributes: [{ AttributeKey: 'EventName', AttributeValue: 'CreateGroup' }] }),
+      async prepare({ clients: { cloudtrail } }) {
+        return () =>
+          cloudtrail.lookupEvents({ LookupAttributes: [{ AttributeKey: 'EventName', AttributeValue: 'CreateGroup' }] });
+      },
     },
   ],
 };

@@ -18,17 +18,15 @@ export const iamLists: Crowd = {
   calls: [
     {
       name: 'GetUser',
-      prepare:
-        async ({ clients: { iam } }, count) =>
-        () =>
-          iam.getUser({ UserName: `user-${numbered(count - 1)}` }),
+      async prepare({ clients: { iam } }, count) {
+        return () => iam.getUser({ UserName: `user-${numbered(count - 1)}` });
+      },
     },
     {
       name: 'ListUsers, first page',
-      prepare:
-        async ({ clients: { iam } }) =>
-        () =>
-          iam.listUsers({ MaxItems: PAGE }),
+      async prepare({ clients: { iam } }) {
+        return () => iam.listUsers({ MaxItems: PAGE });
+      },
     },
     {
       name: 'ListUsers, last page',

@@ -7,7 +7,10 @@ import { measurePairs, median } from '../statistics.ts';
 import { milliseconds } from '../table.ts';
 import type { Workspace } from '../workspace.ts';
 import { cloudtrailLists } from './lists-cloudtrail.ts';
+import { codepipelineLists } from './lists-codepipeline.ts';
 import { iamLists } from './lists-iam.ts';
+import { logsLists } from './lists-logs.ts';
+import { s3Lists } from './lists-s3.ts';
 
 const FEW = 100;
 const MANY = 100_000;
@@ -16,7 +19,7 @@ const ROUNDS = 7;
 const CALLS = 30;
 const ROUND_MS = 200;
 
-const crowds: readonly Crowd[] = [iamLists, cloudtrailLists];
+const crowds: readonly Crowd[] = [iamLists, cloudtrailLists, s3Lists, logsLists, codepipelineLists];
 
 /** Lists and look-ups with very many rows against few. */
 export const lists: Row = {
