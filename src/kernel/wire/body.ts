@@ -39,7 +39,7 @@ export function readBuffer(
     let size = 0;
     const startMs = clock.monotonicMs();
     const settle = (done: () => void) => {
-      message.off('data', take).off('end', end).off('error', fail).off('close', hangUp).off('timeout', stall);
+      message.off('data', take).off('end', end).off('close', hangUp);
       message.socket.setTimeout(limits.stallMs);
       done();
     };
@@ -58,7 +58,9 @@ export function readBuffer(
     const end = () => settle(() => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, size)));
     const hangUp = () => fail(closedEarly());
     const stall = () => fail(commonFault('RequestTimeout', 'The request body did not come in time.'));
-    message.on('data', take).once('end', end).once('error', fail).once('close', hangUp).once('timeout', stall);
+    // These two stay: an error that nobody hears would end the process, and a time-out the connection.
+    message.on('error', hangUp).on('timeout', stall);
+    message.on('data', take).once('end', end).once('close', hangUp);
     message.socket.setTimeout(limits.bodyIdleMs);
   });
 }
@@ -127,10 +129,10 @@ function connect<T extends Transform>(
     message.pipe(decoder);
   };
   const release = () => {
-    message.off('error', fail).off('close', hangUp).off('timeout', stall).unpipe(decoder);
+    message.off('close', hangUp).off('timeout', stall).unpipe(decoder);
     message.socket.setTimeout(limits.stallMs);
   };
-  message.once('error', fail).once('close', hangUp);
+  message.on('error', hangUp).once('close', hangUp);
   // The body may break before its handler reads it, or after it has given up: whoever reads gets the error all the same,
   // but an 'error' event that nobody hears would end the process.
   decoder.on('newListener', start).once('close', release);
