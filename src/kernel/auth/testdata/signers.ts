@@ -129,3 +129,7 @@ export function accept(request: WireRequest, task: SigningTask, body?: string, n
 export function wire(method: string, target: string, rawHeaders: readonly string[]): WireRequest {
   return { method, ...splitTarget(target), rawHeaders };
 }
+
+/** S3 presigns only what states that its body is unsigned. */
+export const hasQueryForm = (draft: Draft, task: SigningTask) =>
+  task.style !== 's3' || draft.headers?.['x-amz-content-sha256'] === 'UNSIGNED-PAYLOAD';
