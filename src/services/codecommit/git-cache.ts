@@ -1,0 +1,93 @@
+import { join } from 'node:path';
+import * as sdk from '@aws-sdk/client-codecommit';
+import { isGitFailure } from '../../git/failure.ts';
+import { GitStore } from '../../git/git-store.ts';
+import type { Lease, Repository } from '../../git/repository.ts';
+import type { Context } from '../../kernel/context.ts';
+import { fault } from '../../kernel/fault.ts';
+import type { Lifecycle } from '../../kernel/service.ts';
+import type { BlobStore } from '../../kernel/store/blobs.ts';
+import { commonFault } from '../../kernel/wire/errors.ts';
+import type { RepositoryRow } from './tables.ts';
+import { DatabaseTruth, RepositoryGoneError } from './truth.ts';
+
+/** The git layer of one running server. */
+interface Opened {
+  store: GitStore;
+  /** The service's own context: truths outlive the requests that ask for them. */
+  ctx: Context;
+}
+
+/** By the blob store, which every server has of its own; several servers may run in one process. */
+const servers = new WeakMap<BlobStore, Promise<Opened>>();
+
+/** Opens the git layer when it is first asked for: requests may come before the start is over. */
+function opened(ctx: Context): Promise<Opened> {
+  let opening = servers.get(ctx.blobs);
+  if (opening === undefined) {
+    opening = open(ctx.asService('codecommit.amazonaws.com', ctx.config.account, ctx.config.region));
+    servers.set(ctx.blobs, opening);
+  }
+  return opening;
+}
+
+async function open(ctx: Context): Promise<Opened> {
+  const store = new GitStore({
+    folder: join(ctx.config.data, 'cache', 'git'),
+    blobs: ctx.blobs,
+    clock: ctx.clock,
+    ids: ctx.ids,
+    report: (error) => ctx.log.error({ err: error }, 'git upkeep failed'),
+  });
+  const { verdict, reason } = await store.open();
+  if (verdict === 'refuse') throw new Error(reason);
+  if (verdict === 'warn') ctx.log.warn(reason);
+  return { store, ctx };
+}
+
+/** Opens the git layer with the server and ends its processes with it. @throws when git is missing or too old */
+export const gitLifecycle: Required<Lifecycle> = {
+  async start(ctx) {
+    await opened(ctx);
+  },
+  async stop(ctx) {
+    await (await opened(ctx)).store.close();
+  },
+};
+
+/** Every repository that this server has open. */
+export async function gitStoreOf(ctx: Context): Promise<GitStore> {
+  return (await opened(ctx)).store;
+}
+
+/**
+ * Runs `work` with the repository's objects at hand.
+ * @throws RepositoryDoesNotExistException when it was deleted meanwhile, ThrottlingException when git is busy
+ */
+export async function readRepository<T>(
+  ctx: Context,
+  { id, name }: RepositoryRow,
+  work: (lease: Lease) => Promise<T>,
+): Promise<T> {
+  const repository = await openRepository(ctx, id);
+  try {
+    return await repository.read(work);
+  } catch (error) {
+    throw gitFault(error, name);
+  }
+}
+
+/** What a caller sees of failures that any operation on a repository can meet; other errors come back as they are. */
+export function gitFault(error: unknown, repositoryName: string): unknown {
+  if (error instanceof RepositoryGoneError) {
+    return fault(sdk.RepositoryDoesNotExistException, `${repositoryName} does not exist`);
+  }
+  if (isGitFailure(error, 'busy')) return commonFault('ThrottlingException', 'Rate exceeded', error);
+  return error;
+}
+
+/** The repository of that id on this node: its objects, its cache. */
+export async function openRepository(ctx: Context, repositoryId: string): Promise<Repository> {
+  const { store, ctx: own } = await opened(ctx);
+  return store.repository(new DatabaseTruth(own, repositoryId));
+}

@@ -1,0 +1,168 @@
+import type { ServerResponse } from 'node:http';
+import { gitEndpointOf, serveGit } from '../../git/smart-http.ts';
+import type { Context, RecordedEvent } from '../../kernel/context.ts';
+import { isFault } from '../../kernel/fault.ts';
+import type { ResourceRef, Route } from '../../kernel/service.ts';
+import type { Exchange, HttpRequest } from '../../kernel/wire/http.ts';
+import { openRepository } from './git-cache.ts';
+import { identifyGitUser, readBasic } from './git-passwords.ts';
+import { GitPushes } from './git-pushes.ts';
+import { gitRecord } from './git-records.ts';
+import { repositoryResource } from './resources.ts';
+import { findRepository } from './store.ts';
+import { type RepositoryRow, tables } from './tables.ts';
+
+const ROOT = '/v1/repos/';
+const CHALLENGE = { 'www-authenticate': 'Basic realm="Slipway CodeCommit", charset="UTF-8"' };
+
+/** What a request to the git door asks for. */
+interface Target {
+  /** Path of the repository as it stands in the URL: what a signed password was made for. */
+  path: string;
+  /** Name of the repository; it may not be one. */
+  name: string;
+  /** What follows the repository. */
+  rest: string;
+}
+
+/**
+ * Git over HTTP (gitprotocol-http) at `/v1/repos/NAME`. Every request carries a password; nothing is anonymous, and
+ * nothing is looked at, let alone started, before the caller is known and allowed.
+ */
+export const gitHttp: Route = {
+  name: 'codecommit.git',
+  matches: ({ path }) => path.startsWith(ROOT),
+  async handle(exchange) {
+    const { request, response } = exchange;
+    const target = targetOf(request.path);
+    const ctx = await authenticate(exchange, target);
+    if (typeof ctx === 'number') refuse(exchange, ctx);
+    else await serve(exchange, ctx, target, response);
+  },
+};
+
+function targetOf(path: string): Target {
+  const slash = path.indexOf('/', ROOT.length);
+  const end = slash < 0 ? path.length : slash;
+  // Some tools (Go's) cannot do without the suffix; no repository's name has it.
+  return { path: path.slice(0, end), name: path.slice(ROOT.length, end).replace(/\.git$/, ''), rest: path.slice(end) };
+}
+
+/** A context of the caller in the repository's region, or the status to refuse with. */
+async function authenticate({ request, ctx }: Exchange, target: Target): Promise<Context | number> {
+  const given = readBasic(request.headers.authorization);
+  if (given === undefined) return 401;
+  const hostRegion = regionOf(request.host);
+  const identity = await identifyGitUser(ctx, given, {
+    path: target.path,
+    hosts: hostsOf(request, ctx.publicUrl),
+    regions: async (account) => {
+      const regions = [ctx.config.region, ...(await regionsOfName(ctx, account, target.name))];
+      return [...new Set(hostRegion === undefined ? regions : [hostRegion, ...regions])];
+    },
+  });
+  if (identity.outcome === 'expired') return 403;
+  if (identity.outcome === 'unknown') return 401;
+  const { caller } = identity;
+  const region = identity.region ?? hostRegion ?? (await likelyRegion(ctx, caller.account, target.name));
+  return ctx.withCaller(caller, region);
+}
+
+/** Region of a host name in AWS's form, `git-codecommit.eu-west-1.example.com`. */
+function regionOf(host: string): string | undefined {
+  return /^git-codecommit(?:-fips)?\.([a-z]{2}(?:-[a-z]+)+-\d)\./.exec(host)?.[1];
+}
+
+/** Every form of this server's name that a client may have signed: with its port or without. */
+function hostsOf({ headers, host }: HttpRequest, publicUrl: string): string[] {
+  const names = [headers.host ?? '', host, new URL(publicUrl).host];
+  return [...new Set(names.flatMap((name) => [name, name.replace(/:\d+$/, '')]))];
+}
+
+/** Regions in which the account has a repository of that name. */
+async function regionsOfName(ctx: Context, account: string, name: string): Promise<string[]> {
+  const rows = await tables(ctx)
+    .selectFrom('codecommit_repositories')
+    .select('region')
+    .where('account', '=', account)
+    .where('name', '=', name)
+    .execute();
+  return rows.map(({ region }) => region);
+}
+
+/** An IAM password says nothing about the region: it is the default one unless the name exists in one other only. */
+async function likelyRegion(ctx: Context, account: string, name: string): Promise<string> {
+  const regions = await regionsOfName(ctx, account, name);
+  return regions.length === 1 ? regions[0]! : ctx.config.region;
+}
+
+async function serve(exchange: Exchange, ctx: Context, target: Target, response: ServerResponse): Promise<void> {
+  const { request } = exchange;
+  const endpoint = gitEndpointOf(request.method, target.rest, new URLSearchParams(request.query));
+  if (endpoint === null) {
+    refuse(exchange, 404);
+    return;
+  }
+  const isPush = endpoint.service === 'git-receive-pack';
+  const repository = await findRepository(ctx, ctx, target.name);
+  const resource = await repositoryResource(ctx, target.name);
+  const record = (more: Partial<RecordedEvent> = {}) =>
+    gitRecord(isPush, { name: target.name, repository, arn: resource.arn }, endpoint.kind === 'rpc', more);
+  if (!(await isAllowed(exchange, ctx, isPush, resource, record))) return;
+  if (repository === undefined) {
+    const message = `${target.name} does not exist`;
+    ctx.record(record({ errorCode: 'RepositoryDoesNotExistException', errorMessage: message }));
+    refuse(exchange, 404, message);
+    return;
+  }
+  response.setHeader('x-amzn-requestid', ctx.requestId);
+  const pushes = isPush && endpoint.kind === 'rpc' ? new GitPushes(ctx, repository, resource, record) : null;
+  if (pushes === null) ctx.record(record());
+  await serveGit(
+    await openRepository(ctx, repository.id),
+    endpoint,
+    { request: request.message, response },
+    { push: pushes, report: (error) => reportGitFailure(ctx, repository, error) },
+  );
+  pushes?.finish();
+}
+
+async function isAllowed(
+  exchange: Exchange,
+  ctx: Context,
+  isPush: boolean,
+  resource: ResourceRef,
+  record: (more: Partial<RecordedEvent>) => RecordedEvent,
+): Promise<boolean> {
+  try {
+    await ctx.authorize(isPush ? 'codecommit:GitPush' : 'codecommit:GitPull', resource);
+    return true;
+  } catch (error) {
+    if (!isFault(error, 'AccessDenied')) throw error;
+    ctx.record(record({ errorCode: 'AccessDenied', errorMessage: error.message }));
+    refuse(exchange, 403, error.message);
+    return false;
+  }
+}
+
+function reportGitFailure(ctx: Context, repository: RepositoryRow, error: unknown): void {
+  ctx.log.error({ err: error, requestId: ctx.requestId, repositoryId: repository.id }, 'a git request failed');
+}
+
+const TEXTS: Readonly<Record<number, string>> = {
+  401: 'Git credentials are required.',
+  403: 'The security token included in the request is expired or invalid.',
+  404: 'There is nothing here.',
+};
+
+/** git shows the text to its user. */
+function refuse({ request, response }: Exchange, status: number, text = TEXTS[status] ?? ''): void {
+  response.writeHead(status, {
+    ...(status === 401 ? CHALLENGE : {}),
+    'content-type': 'text/plain; charset=utf-8',
+    'cache-control': 'no-cache, no-store',
+    // The rest of a body that nobody reads would be taken for the next request.
+    ...(request.message.complete ? {} : { connection: 'close' }),
+  });
+  response.end(request.method === 'HEAD' ? undefined : `${text}\n`);
+}

@@ -1,0 +1,21 @@
+import type { ConstraintTable } from '../../kernel/wire/validate.ts';
+
+const path = { missing: 'PathRequiredException', invalid: 'InvalidPathException' };
+const repositoryName = { missing: 'RepositoryNameRequiredException', invalid: 'InvalidRepositoryNameException' };
+const tags = { missing: 'TagsMapRequiredException', invalid: 'InvalidTagsMapException' };
+
+/** Errors that CodeCommit names after the kind of a member rather than after the member. */
+export const memberFaults: NonNullable<ConstraintTable['faults']> = {
+  oldName: repositoryName,
+  newName: repositoryName,
+  repositoryNames: { missing: 'RepositoryNamesRequiredException', invalid: 'InvalidRepositoryNameException' },
+  defaultBranchName: { missing: 'BranchNameRequiredException', invalid: 'InvalidBranchNameException' },
+  filePath: path,
+  folderPath: path,
+  fileContent: { missing: 'FileContentRequiredException', invalid: 'FileContentSizeLimitExceededException' },
+  fileMode: { missing: 'FileModeRequiredException', invalid: 'InvalidFileModeException' },
+  afterCommitSpecifier: { missing: 'CommitRequiredException' },
+  tags,
+  tagKeys: { missing: 'TagKeysListRequiredException', invalid: 'InvalidTagKeysListException' },
+  kmsKeyId: { invalid: 'EncryptionKeyInvalidIdException' },
+};

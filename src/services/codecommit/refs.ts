@@ -1,0 +1,137 @@
+import { ATOMIC_FAILED } from '../../git/change.ts';
+import { parentNames } from '../../git/ref-name.ts';
+import { type RefUpdate, type RepositoryChange, STALE } from '../../git/truth.ts';
+import type { Context, RecordedEvent, Tx } from '../../kernel/context.ts';
+import { type MovedRef, repositoryStateChange } from './events.ts';
+import { BRANCHES, findRef, findRepositoryById } from './store.ts';
+import { type RepositoryRow, tables } from './tables.ts';
+import { packRow } from './truth.ts';
+
+export interface MoveOptions {
+  /** The audit record of the change, written with it; for pushes, as API calls have theirs. */
+  record?(repository: RepositoryRow, moved: readonly MovedRef[]): RecordedEvent;
+}
+
+/** Undoes the transaction of an atomic push. */
+class AtomicRefusal extends Error {
+  readonly refused: ReadonlyMap<string, string>;
+
+  constructor(refused: ReadonlyMap<string, string>) {
+    super('an atomic push was refused');
+    this.refused = refused;
+  }
+}
+
+/**
+ * The transaction of every push and every API call that moves references: compare-and-set, pack, default branch, events
+ * and audit record are committed together.
+ * @returns the refused updates by name, with the text for the user.
+ */
+export async function moveRefs(
+  ctx: Context,
+  repositoryId: string,
+  change: RepositoryChange,
+  options: MoveOptions = {},
+): Promise<ReadonlyMap<string, string>> {
+  try {
+    return await ctx.tx((tx) => moveWithin(tx, ctx, repositoryId, change, options));
+  } catch (error) {
+    if (!(error instanceof AtomicRefusal)) throw error;
+    const { refused } = error;
+    return new Map(change.updates.map(({ name }) => [name, refused.get(name) ?? ATOMIC_FAILED]));
+  }
+}
+
+async function moveWithin(
+  tx: Tx,
+  ctx: Context,
+  repositoryId: string,
+  change: RepositoryChange,
+  options: MoveOptions,
+): Promise<ReadonlyMap<string, string>> {
+  const repository = await findRepositoryById(tx, repositoryId);
+  if (repository === undefined) return new Map(change.updates.map(({ name }) => [name, 'the repository was deleted']));
+  const refused = new Map<string, string>();
+  const moved: MovedRef[] = [];
+  // Deletions first: what they make room for may come with the same push.
+  for (const update of change.updates.toSorted((a, b) => Number(a.to !== null) - Number(b.to !== null))) {
+    const result = await moveOne(tx, repository, update);
+    if (typeof result === 'string') refused.set(update.name, result);
+    else moved.push(result);
+  }
+  if (change.atomic && refused.size > 0) throw new AtomicRefusal(refused);
+  if (moved.length === 0) return refused;
+  if (change.pack !== null) {
+    await tables(tx)
+      .insertInto('codecommit_packs')
+      .values({ repository_id: repositoryId, ...packRow(change.pack) })
+      .execute();
+  }
+  await touch(tx, repository, repository.head ?? firstBranch(moved), ctx.now());
+  for (const ref of moved) {
+    const event = repositoryStateChange(repository, ref, ctx.caller);
+    if (event !== undefined) await tx.emit(event);
+  }
+  if (options.record !== undefined) await tx.record(options.record(repository, moved));
+  return refused;
+}
+
+/** Answers what was moved, or why it was not. */
+async function moveOne(tx: Tx, repository: RepositoryRow, update: RefUpdate): Promise<MovedRef | string> {
+  const { name, from, to, peeled } = update;
+  const present = await findRef(tx, repository.id, name);
+  if ((present?.object_id ?? null) !== from) return STALE;
+  if (to === null && name === repository.head) return 'deletion of the current branch prohibited';
+  if (from === null) {
+    const other = await findFolderConflict(tx, repository.id, name);
+    if (other !== undefined) return `'${other}' exists; cannot create '${name}'`;
+  }
+  const refs = tables(tx);
+  if (to === null) {
+    await refs
+      .deleteFrom('codecommit_refs')
+      .where('repository_id', '=', repository.id)
+      .where('name', '=', name)
+      .execute();
+  } else {
+    await refs
+      .insertInto('codecommit_refs')
+      .values({ repository_id: repository.id, name, object_id: to, peeled })
+      .onConflict((c) => c.columns(['repository_id', 'name']).doUpdateSet({ object_id: to, peeled }))
+      .execute();
+  }
+  return { name, before: present === undefined ? null : (present.peeled ?? present.object_id), after: peeled ?? to };
+}
+
+/** A reference that would have to be a folder of the new one, or the other way round. */
+async function findFolderConflict(tx: Tx, repositoryId: string, name: string): Promise<string | undefined> {
+  const parents = parentNames(name);
+  const other = await tables(tx)
+    .selectFrom('codecommit_refs')
+    .select('name')
+    .where('repository_id', '=', repositoryId)
+    .where((e) =>
+      e.or([
+        e.and([e('name', '>', `${name}/`), e('name', '<', `${name}0`)]),
+        ...(parents.length === 0 ? [] : [e('name', 'in', parents)]),
+      ]),
+    )
+    .limit(1)
+    .executeTakeFirst();
+  return other?.name;
+}
+
+/** The default branch of a repository that has had none: the first that comes, `main` or `master` if several come at once. */
+function firstBranch(moved: readonly MovedRef[]): string | null {
+  const names = moved.filter(({ name, after }) => after !== null && name.startsWith(BRANCHES)).map(({ name }) => name);
+  return [`${BRANCHES}main`, `${BRANCHES}master`].find((name) => names.includes(name)) ?? names[0] ?? null;
+}
+
+/** Marks the repository as changed: every node then reads its references and packs anew. */
+export async function touch(tx: Tx, repository: RepositoryRow, head: string | null, now: Date): Promise<void> {
+  await tables(tx)
+    .updateTable('codecommit_repositories')
+    .set((e) => ({ head, generation: e('generation', '+', 1), modified_at: now.getTime() }))
+    .where('id', '=', repository.id)
+    .execute();
+}

@@ -1,0 +1,53 @@
+import { arn } from '../../kernel/arn.ts';
+import type { Context } from '../../kernel/context.ts';
+import type { ConditionKeys, ResourceRef } from '../../kernel/service.ts';
+import { type Tags, tagsOf } from '../../kernel/tags.ts';
+import { branchRef } from './store.ts';
+
+/** Where a resource is. Contexts and rows of repositories are places. */
+export interface Place {
+  readonly account: string;
+  readonly region: string;
+}
+
+/** ARN of a repository. Source: Service Authorization Reference, "Actions, resources, and condition keys for AWS CodeCommit". */
+export function repositoryArn({ account, region }: Place, name: string): string {
+  return arn('codecommit', region, account, name);
+}
+
+/** What IAM evaluates for a repository: its ARN with its tags. */
+export async function repositoryResource(ctx: Context, name: string): Promise<ResourceRef> {
+  const resource = repositoryArn(ctx, name);
+  return { arn: resource, tags: await tagsOf(ctx, resource) };
+}
+
+/** `resource` of every operation on one repository. */
+export function ofRepository(input: { repositoryName?: string | undefined }, ctx: Context): Promise<ResourceRef> {
+  return repositoryResource(ctx, input.repositoryName ?? '');
+}
+
+/** `conditions` of every operation that moves a branch. */
+export function branchReferences(input: { branchName?: string | undefined }): ConditionKeys {
+  return references([branchRef(input.branchName ?? '')]);
+}
+
+/** Condition key for references in full form. Source: CodeCommit User Guide, "Limit pushes and merges to branches". */
+export function references(names: string[]): ConditionKeys {
+  return { 'codecommit:References': names };
+}
+
+/** Condition keys of a request that brings tags. */
+export function tagConditions(tags: Tags | undefined): ConditionKeys {
+  const entries = Object.entries(tags ?? {});
+  if (entries.length === 0) return {};
+  return {
+    'aws:TagKeys': entries.map(([key]) => key),
+    ...Object.fromEntries(entries.map(([key, value]) => [`aws:RequestTag/${key}`, value])),
+  };
+}
+
+/** Addresses for git clients, in AWS's form on this installation's own host. */
+export function cloneUrls(publicUrl: string, name: string): { cloneUrlHttp: string; cloneUrlSsh: string } {
+  const { hostname } = new URL(publicUrl);
+  return { cloneUrlHttp: `${publicUrl}/v1/repos/${name}`, cloneUrlSsh: `ssh://${hostname}/v1/repos/${name}` };
+}

@@ -1,0 +1,105 @@
+import * as sdk from '@aws-sdk/client-codecommit';
+import { isObjectId, shortNameProblem } from '../../git/ref-name.ts';
+import { fault } from '../../kernel/fault.ts';
+
+/** AWS's limit of a file that goes through the API. */
+export const MAX_FILE_BYTES = 6 * 1024 * 1024;
+/** AWS's limit of a commit message. */
+const MAX_MESSAGE_BYTES = 256 * 1024;
+/** AWS does not publish the limits of author names and addresses. */
+const MAX_PERSON_CHARACTERS = 256;
+const MAX_PATH_CHARACTERS = 4_096;
+
+/** Characters and length are checked by the constraint table. @throws InvalidRepositoryNameException */
+export function requireRepositoryName(name: string): void {
+  if (/\.git$/i.test(name) || /^\.+$/.test(name)) {
+    throw fault(
+      sdk.InvalidRepositoryNameException,
+      `${name} is not a valid repository name: it must not end with .git`,
+    );
+  }
+}
+
+/** @throws InvalidBranchNameException */
+export function requireBranchName(name: string): void {
+  const problem = shortNameProblem(name);
+  if (problem !== null) throw fault(sdk.InvalidBranchNameException, `${name} is not a valid branch name: ${problem}`);
+}
+
+/** @throws InvalidCommitIdException unless it is a full commit id */
+export function requireCommitId(id: string): void {
+  if (!isObjectId(id)) throw fault(sdk.InvalidCommitIdException, `${shown(id)} is not a valid commit ID`);
+}
+
+/** @throws InvalidParentCommitIdException unless it is a full commit id */
+export function requireParentCommitId(id: string): void {
+  if (!isObjectId(id)) throw fault(sdk.InvalidParentCommitIdException, `${shown(id)} is not a valid commit ID`);
+}
+
+/** @throws CommitMessageLengthExceededException, NameLengthExceededException, InvalidEmailException */
+export function checkCommitTexts(texts: {
+  message?: string | undefined;
+  name?: string | undefined;
+  email?: string | undefined;
+}): void {
+  const { message = '', name = '', email = '' } = texts;
+  if (Buffer.byteLength(message) > MAX_MESSAGE_BYTES) {
+    throw fault(sdk.CommitMessageLengthExceededException, 'A commit message can have at most 256 KB.');
+  }
+  if (name.length > MAX_PERSON_CHARACTERS) {
+    throw fault(sdk.NameLengthExceededException, `A name can have at most ${MAX_PERSON_CHARACTERS} characters.`);
+  }
+  if (email.length > MAX_PERSON_CHARACTERS || /[\s<>\p{Cc}]/u.test(email)) {
+    throw fault(sdk.InvalidEmailException, 'The email address is not valid.');
+  }
+}
+
+/**
+ * The path of a file or folder as git has it: without leading or trailing slash, '' for the root.
+ * @throws InvalidPathException for what git, or a checkout on any system, would take for something else
+ */
+export function gitPath(path: string): string {
+  const trimmed = path.replace(/^\/+|\/+$/g, '');
+  if (trimmed === '') return '';
+  const isBad =
+    trimmed.length > MAX_PATH_CHARACTERS ||
+    !trimmed.isWellFormed() ||
+    /[\p{Cc}\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/u.test(trimmed) ||
+    trimmed.split(/[/\\]/).some(isBadName);
+  if (isBad) throw fault(sdk.InvalidPathException, `${shown(path)} is not a valid path`);
+  return trimmed;
+}
+
+/** As {@link gitPath}, of a file. @throws PathRequiredException, InvalidPathException */
+export function filePathOf(path: string): string {
+  const clean = gitPath(path);
+  if (clean === '') throw fault(sdk.PathRequiredException, 'A file path is required.');
+  return clean;
+}
+
+/** @throws FileContentSizeLimitExceededException beyond 6 MB */
+export function requireFileSize(content: Uint8Array): void {
+  if (content.byteLength <= MAX_FILE_BYTES) return;
+  throw fault(
+    sdk.FileContentSizeLimitExceededException,
+    'A file can have at most 6 MB; use a Git client for larger ones.',
+  );
+}
+
+/** Characters that HFS+ ignores in names. */
+const IGNORABLE = /[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]/g;
+
+/** Empty parts, steps upwards and everything that some file system takes for git's own folder. */
+function isBadName(name: string): boolean {
+  if (name === '' || name === '.' || name === '..') return true;
+  const plain = name
+    .replace(IGNORABLE, '')
+    .toLowerCase()
+    .replace(/:.*$/, '')
+    .replace(/[. ]+$/, '');
+  return plain === '' || plain === '.git' || /^git~\d+$/.test(plain);
+}
+
+function shown(text: string): string {
+  return text.length > 100 ? `${text.slice(0, 100)}...` : text;
+}

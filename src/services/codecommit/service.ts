@@ -1,0 +1,39 @@
+import * as sdk from '@aws-sdk/client-codecommit';
+import { defineService } from '../../kernel/define-service.ts';
+import * as branches from './branches.ts';
+import * as commits from './commits.ts';
+import constraints from './constraints.generated.json' with { type: 'json' };
+import * as createCommit from './create-commit.ts';
+import * as differences from './differences.ts';
+import * as fileChanges from './file-changes.ts';
+import * as files from './files.ts';
+import { gitLifecycle } from './git-cache.ts';
+import { gitHttp } from './git-http.ts';
+import { memberFaults } from './member-faults.ts';
+import * as repositories from './repositories.ts';
+import { sourceArchive } from './source-archives.ts';
+import { migrations } from './tables.ts';
+import * as tagging from './tagging.ts';
+import { removal, upkeep } from './upkeep.ts';
+
+/** Room for the contents of a commit in base64: AWS allows 6 MB a file. */
+const MAX_BODY_BYTES = 32 * 1024 * 1024;
+
+/** CodeCommit: git repositories. */
+export const codecommit = defineService({
+  name: 'codecommit',
+  sdk,
+  protocol: 'json-1.1',
+  signingName: 'codecommit',
+  iamPrefix: 'codecommit',
+  eventSource: 'codecommit.amazonaws.com',
+  targetPrefix: 'CodeCommit_20150413',
+  constraints: { ...constraints, faults: memberFaults },
+  families: [branches, commits, createCommit, differences, fileChanges, files, repositories, tagging],
+  routes: [gitHttp],
+  reconcilers: [upkeep, removal],
+  migrations,
+  lifecycle: gitLifecycle,
+  provides: { sourceArchive },
+  maxBodyBytes: MAX_BODY_BYTES,
+});

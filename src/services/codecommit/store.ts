@@ -1,0 +1,72 @@
+import * as sdk from '@aws-sdk/client-codecommit';
+import type { Context, Tx } from '../../kernel/context.ts';
+import { fault } from '../../kernel/fault.ts';
+import type { Place } from './resources.ts';
+import { type RefRow, type RepositoryRow, tables } from './tables.ts';
+
+/** The repository of that name, if there is one. */
+export function findRepository(source: Context | Tx, place: Place, name: string): Promise<RepositoryRow | undefined> {
+  return tables(source)
+    .selectFrom('codecommit_repositories')
+    .selectAll()
+    .where('account', '=', place.account)
+    .where('region', '=', place.region)
+    .where('name', '=', name)
+    .executeTakeFirst();
+}
+
+/** @throws RepositoryDoesNotExistException */
+export async function repositoryByName(source: Context | Tx, place: Place, name: string): Promise<RepositoryRow> {
+  const repository = await findRepository(source, place, name);
+  if (repository === undefined) throw fault(sdk.RepositoryDoesNotExistException, `${name} does not exist`);
+  return repository;
+}
+
+/** The repository of that id, if it was not deleted. */
+export function findRepositoryById(source: Context | Tx, id: string): Promise<RepositoryRow | undefined> {
+  return tables(source).selectFrom('codecommit_repositories').selectAll().where('id', '=', id).executeTakeFirst();
+}
+
+/** A reference by its full name, if it is there. */
+export function findRef(source: Context | Tx, repositoryId: string, name: string): Promise<RefRow | undefined> {
+  return tables(source)
+    .selectFrom('codecommit_refs')
+    .selectAll()
+    .where('repository_id', '=', repositoryId)
+    .where('name', '=', name)
+    .executeTakeFirst();
+}
+
+/** @param name short name. @throws BranchDoesNotExistException */
+export async function branchByName(source: Context | Tx, repository: RepositoryRow, name: string): Promise<RefRow> {
+  const ref = await findRef(source, repository.id, branchRef(name));
+  if (ref === undefined) throw branchDoesNotExist(repository, name);
+  return ref;
+}
+
+/** Whether the repository has no branch at all. */
+export async function hasNoBranch(source: Context | Tx, repositoryId: string): Promise<boolean> {
+  const first = await tables(source)
+    .selectFrom('codecommit_refs')
+    .select('name')
+    .where('repository_id', '=', repositoryId)
+    .where('name', '>', BRANCHES)
+    .where('name', '<', AFTER_BRANCHES)
+    .limit(1)
+    .executeTakeFirst();
+  return first === undefined;
+}
+
+export function branchDoesNotExist(repository: RepositoryRow, name: string) {
+  return fault(sdk.BranchDoesNotExistException, `Branch ${name} does not exist in repository ${repository.name}`);
+}
+
+export const BRANCHES = 'refs/heads/';
+/** The first text behind every branch: the character after the slash. */
+export const AFTER_BRANCHES = 'refs/heads0';
+export const TAGS = 'refs/tags/';
+
+/** Full name of a branch. */
+export function branchRef(name: string): string {
+  return `${BRANCHES}${name}`;
+}

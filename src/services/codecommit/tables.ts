@@ -1,0 +1,99 @@
+import type { Kysely } from 'kysely';
+import type { Context, Tx } from '../../kernel/context.ts';
+import type { Migrations } from '../../kernel/store/migrate.ts';
+
+/** A repository. Its id names its blobs and its cache folder; its name is never part of a path. */
+export interface RepositoryRow {
+  id: string;
+  account: string;
+  region: string;
+  name: string;
+  description: string | null;
+  /** Full name of the default branch; null until the first branch is there. */
+  head: string | null;
+  /** Grows with every change of references, head or packs. */
+  generation: number;
+  created_at: number;
+  modified_at: number;
+}
+
+export interface RefRow {
+  repository_id: string;
+  /** Full name, `refs/heads/main`. */
+  name: string;
+  object_id: string;
+  /** What an annotated tag finally leads to. */
+  peeled: string | null;
+}
+
+/** A pack whose bytes are blobs. */
+export interface PackRow {
+  repository_id: string;
+  id: string;
+  objects: number;
+  bytes: number;
+}
+
+/** A deleted repository whose blobs and cache are still to go. */
+export interface RemovalRow {
+  repository_id: string;
+  removed_at: number;
+}
+
+export interface CodeCommitTables {
+  codecommit_repositories: RepositoryRow;
+  codecommit_refs: RefRow;
+  codecommit_packs: PackRow;
+  codecommit_removals: RemovalRow;
+}
+
+export const migrations: Migrations = {
+  '0001-repositories': {
+    async up(db) {
+      await db.schema
+        .createTable('codecommit_repositories')
+        .addColumn('id', 'text', (c) => c.primaryKey())
+        .addColumn('account', 'text', (c) => c.notNull())
+        .addColumn('region', 'text', (c) => c.notNull())
+        .addColumn('name', 'text', (c) => c.notNull())
+        .addColumn('description', 'text')
+        .addColumn('head', 'text')
+        .addColumn('generation', 'bigint', (c) => c.notNull())
+        .addColumn('created_at', 'bigint', (c) => c.notNull())
+        .addColumn('modified_at', 'bigint', (c) => c.notNull())
+        .addUniqueConstraint('codecommit_repositories_name', ['account', 'region', 'name'])
+        .execute();
+      await db.schema
+        .createIndex('codecommit_repositories_modified')
+        .on('codecommit_repositories')
+        .columns(['account', 'region', 'modified_at', 'name'])
+        .execute();
+      await db.schema
+        .createTable('codecommit_refs')
+        .addColumn('repository_id', 'text', (c) => c.notNull())
+        .addColumn('name', 'text', (c) => c.notNull())
+        .addColumn('object_id', 'text', (c) => c.notNull())
+        .addColumn('peeled', 'text')
+        .addPrimaryKeyConstraint('codecommit_refs_key', ['repository_id', 'name'])
+        .execute();
+      await db.schema
+        .createTable('codecommit_packs')
+        .addColumn('repository_id', 'text', (c) => c.notNull())
+        .addColumn('id', 'text', (c) => c.notNull())
+        .addColumn('objects', 'bigint', (c) => c.notNull())
+        .addColumn('bytes', 'bigint', (c) => c.notNull())
+        .addPrimaryKeyConstraint('codecommit_packs_key', ['repository_id', 'id'])
+        .execute();
+      await db.schema
+        .createTable('codecommit_removals')
+        .addColumn('repository_id', 'text', (c) => c.primaryKey())
+        .addColumn('removed_at', 'bigint', (c) => c.notNull())
+        .execute();
+    },
+  },
+};
+
+/** This service's tables, outside or inside a transaction. */
+export function tables(source: Context | Tx): Kysely<CodeCommitTables> {
+  return source.db<CodeCommitTables>();
+}

@@ -1,0 +1,73 @@
+import * as sdk from '@aws-sdk/client-codecommit';
+import { parseArn } from '../../kernel/arn.ts';
+import type { Context, Tx } from '../../kernel/context.ts';
+import { fault } from '../../kernel/fault.ts';
+import type { Operation, OperationName, ResourceRef } from '../../kernel/service.ts';
+import { putTags, removeTags, type Tags, tagProblem, tagsOf } from '../../kernel/tags.ts';
+import { tagConditions } from './resources.ts';
+import { repositoryByName } from './store.ts';
+
+type Op<N extends OperationName<typeof sdk>> = Operation<typeof sdk, N>;
+
+/** @throws InvalidTagsMapException, InvalidSystemTagUsageException, TooManyTagsException */
+export function checkTags(tags: Tags, existing: Tags = {}): void {
+  switch (tagProblem(tags, existing)) {
+    case 'system-tag':
+      throw fault(sdk.InvalidSystemTagUsageException, 'Tag keys that begin with aws: are reserved.');
+    case 'too-many':
+      throw fault(sdk.TooManyTagsException, 'A repository can have at most 50 tags.');
+    case 'bad-key':
+    case 'bad-value':
+      throw fault(
+        sdk.InvalidTagsMapException,
+        'A tag key or value is too long or holds a character that is not allowed.',
+      );
+  }
+}
+
+async function taggedResource({ resourceArn }: { resourceArn: string }, ctx: Context): Promise<ResourceRef> {
+  return { arn: resourceArn, tags: await tagsOf(ctx, resourceArn) };
+}
+
+/** @throws InvalidResourceArnException, RepositoryDoesNotExistException unless the ARN is that of a repository here */
+async function requireRepository(source: Context | Tx, ctx: Context, resourceArn: string): Promise<void> {
+  const arn = parseArn(resourceArn);
+  const isOurs = arn?.service === 'codecommit' && arn.region === ctx.region && arn.account === ctx.account;
+  if (!isOurs) {
+    throw fault(sdk.InvalidResourceArnException, `${resourceArn} is not the ARN of a repository in ${ctx.region}.`);
+  }
+  await repositoryByName(source, ctx, arn.resource);
+}
+
+export const TagResource: Op<'TagResource'> = {
+  resource: taggedResource,
+  conditions: (input) => tagConditions(input.tags),
+  async handle({ resourceArn, tags }, ctx) {
+    await ctx.tx(async (tx) => {
+      await requireRepository(tx, ctx, resourceArn);
+      checkTags(tags, await tagsOf(tx, resourceArn));
+      await putTags(tx, resourceArn, tags);
+    });
+    return {};
+  },
+};
+
+export const UntagResource: Op<'UntagResource'> = {
+  resource: taggedResource,
+  conditions: (input) => ({ 'aws:TagKeys': input.tagKeys }),
+  async handle({ resourceArn, tagKeys }, ctx) {
+    await ctx.tx(async (tx) => {
+      await requireRepository(tx, ctx, resourceArn);
+      await removeTags(tx, resourceArn, tagKeys);
+    });
+    return {};
+  },
+};
+
+export const ListTagsForResource: Op<'ListTagsForResource'> = {
+  resource: taggedResource,
+  async handle({ resourceArn }, ctx) {
+    await requireRepository(ctx, ctx, resourceArn);
+    return { tags: await tagsOf(ctx, resourceArn) };
+  },
+};

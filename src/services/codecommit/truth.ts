@@ -1,0 +1,105 @@
+import { sql } from 'kysely';
+import type { PackRecord, RepositoryState, RepositoryTruth } from '../../git/truth.ts';
+import { type Ref, sortRefs } from '../../git/truth.ts';
+import type { Context } from '../../kernel/context.ts';
+import { tables } from './tables.ts';
+
+/** Thrown where a repository was deleted under the hands of whoever reads it. */
+export class RepositoryGoneError extends Error {
+  constructor(id: string) {
+    super(`the repository ${id} was deleted`);
+    this.name = 'RepositoryGoneError';
+  }
+}
+
+interface StateRow {
+  kind: 'repository' | 'ref' | 'pack';
+  name: string | null;
+  id: string;
+  peeled: string | null;
+  /** Generation of the repository, or objects of a pack. */
+  number: number;
+  bytes: number;
+}
+
+/** References and packs of one repository, as rows. */
+export class DatabaseTruth implements RepositoryTruth {
+  readonly id: string;
+  readonly #ctx: Context;
+
+  /** @param ctx the service's own: it outlives every request. */
+  constructor(ctx: Context, id: string) {
+    this.#ctx = ctx;
+    this.id = id;
+  }
+
+  /** @throws {RepositoryGoneError} */
+  async load(known?: RepositoryState): Promise<RepositoryState> {
+    if (known !== undefined) {
+      const now = await tables(this.#ctx)
+        .selectFrom('codecommit_repositories')
+        .select('generation')
+        .where('id', '=', this.id)
+        .executeTakeFirst();
+      if (now?.generation === known.generation) return known;
+    }
+    return stateOf(this.id, await this.#read());
+  }
+
+  /** One statement, so that references and packs are of the same moment. */
+  async #read(): Promise<StateRow[]> {
+    const { rows } = await sql<StateRow>`
+      select 'repository' as kind, head as name, '' as id, null as peeled, generation as number, 0 as bytes
+        from codecommit_repositories where id = ${this.id}
+      union all
+      select 'ref', name, object_id, peeled, 0, 0 from codecommit_refs where repository_id = ${this.id}
+      union all
+      select 'pack', null, id, null, objects, bytes from codecommit_packs where repository_id = ${this.id}
+    `.execute(tables(this.#ctx));
+    return rows;
+  }
+
+  swapPacks(remove: readonly string[], add: PackRecord): Promise<boolean> {
+    return this.#ctx.tx(async (tx) => {
+      const db = tables(tx);
+      const { numUpdatedRows } = await db
+        .updateTable('codecommit_repositories')
+        .set((e) => ({ generation: e('generation', '+', 1) }))
+        .where('id', '=', this.id)
+        .executeTakeFirst();
+      if (numUpdatedRows === 0n) return false;
+      const present = await db
+        .selectFrom('codecommit_packs')
+        .select('id')
+        .where('repository_id', '=', this.id)
+        .execute();
+      const ids = new Set(present.map(({ id }) => id));
+      if (!remove.every((id) => ids.has(id))) return false;
+      for (const id of remove) {
+        await db.deleteFrom('codecommit_packs').where('repository_id', '=', this.id).where('id', '=', id).execute();
+      }
+      await db
+        .insertInto('codecommit_packs')
+        .values({ repository_id: this.id, ...packRow(add) })
+        .execute();
+      return true;
+    });
+  }
+}
+
+/** The columns of a pack. */
+export function packRow({ id, objects, bytes }: PackRecord): { id: string; objects: number; bytes: number } {
+  return { id, objects, bytes };
+}
+
+function stateOf(id: string, rows: readonly StateRow[]): RepositoryState {
+  const repository = rows.find(({ kind }) => kind === 'repository');
+  if (repository === undefined) throw new RepositoryGoneError(id);
+  const refs: Ref[] = [];
+  const packs: PackRecord[] = [];
+  for (const row of rows) {
+    if (row.kind === 'ref') refs.push({ name: row.name!, id: row.id, peeled: row.peeled });
+    else if (row.kind === 'pack') packs.push({ id: row.id, objects: Number(row.number), bytes: Number(row.bytes) });
+  }
+  return { generation: Number(repository.number), head: repository.name, refs: sortRefs(refs), packs };
+}
