@@ -1,3 +1,4 @@
+import { sql } from 'kysely';
 import { bytesType } from '../../kernel/store/dialect.ts';
 import type { Migrations } from '../../kernel/store/migrate.ts';
 
@@ -72,7 +73,8 @@ export const migrations: Migrations = {
       await db.schema
         .createIndex('logs_streams_latest')
         .on('logs_streams')
-        .columns(['group_id', 'last_event_at', 'name'])
+        // The very expression that DescribeLogStreams sorts by, or the index is of no use to it.
+        .expression(sql`group_id, coalesce(last_event_at, 0), name`)
         .execute();
       await db.schema
         .createTable('logs_segments')
