@@ -72,6 +72,8 @@ export interface AnyOperation {
 export interface RestTarget {
   operation: string;
   labels: Record<string, string>;
+  /** Headers that the request states elsewhere: S3 takes `x-amz-*` in the query of a presigned URL. Bytes as Latin-1. */
+  headers?: Readonly<Record<string, string>>;
 }
 
 export type Protocol = 'json-1.0' | 'json-1.1' | 'query' | 'rest-json' | 'rest-xml';

@@ -50,7 +50,9 @@ export function operationOf(
       throw commonFault('InvalidAction', 'The specified method is not allowed against this resource.');
     const shape = shapeOf(service, rest.operation);
     const flavour = service.protocol as RestFlavour;
-    return { shape, decode: () => readRest(shape, request, rest.labels, body, flavour) };
+    const stated =
+      rest.headers === undefined ? request : { ...request, headers: { ...request.headers, ...rest.headers } };
+    return { shape, decode: () => readRest(shape, stated, rest.labels, body, flavour) };
   }
   if (service.protocol === 'query') {
     const fields = formFields(request, body);

@@ -50,9 +50,10 @@ export function identify(request: HttpRequest, publicHosts: ReadonlySet<string>)
       throw invalidArgument(`Provided ${name} not an integer or within integer range`, name, value);
     }
   }
-  const operation = operationOf(request, address, query);
+  const headers = statedHeaders(query);
   return {
-    operation,
+    operation: operationOf(request, address, query, headers?.['x-amz-copy-source'] !== undefined),
+    ...(headers === undefined ? {} : { headers }),
     labels: {
       ...(address.bucket === undefined ? {} : { Bucket: address.bucket }),
       ...(address.key === undefined ? {} : { Key: address.key }),
@@ -60,7 +61,26 @@ export function identify(request: HttpRequest, publicHosts: ReadonlySet<string>)
   };
 }
 
-function operationOf(request: HttpRequest, address: Address, query: URLSearchParams): string {
+/** Headers that stand in the query only as part of the signature or of the body's form, or that S3 does not take from there. */
+const NOT_FROM_QUERY =
+  /^x-amz-(content-sha256|date|security-token|decoded-content-length|trailer|sdk-checksum-algorithm|checksum-(crc|sha|md5|xx).*)$/;
+
+/**
+ * The `x-amz-*` headers that a presigned URL carries in its query, where its signature covers them: SDKs put metadata and
+ * the like there. Checksums in the query are those of the empty body that the SDK had when it signed; S3 does not look at them.
+ */
+function statedHeaders(query: URLSearchParams): Record<string, string> | undefined {
+  if (!query.has('X-Amz-Signature')) return undefined;
+  const headers: Record<string, string> = {};
+  for (const [name, value] of query) {
+    const lower = name.toLowerCase();
+    if (!name.startsWith('x-amz-') || NOT_FROM_QUERY.test(lower)) continue;
+    headers[lower] = Buffer.from(value).toString('latin1');
+  }
+  return headers;
+}
+
+function operationOf(request: HttpRequest, address: Address, query: URLSearchParams, statesCopy: boolean): string {
   const { method } = request;
   const level: Level = address.bucket === undefined ? 'service' : address.key === undefined ? 'bucket' : 'object';
   if (method === 'OPTIONS') {
@@ -68,7 +88,7 @@ function operationOf(request: HttpRequest, address: Address, query: URLSearchPar
   }
   const selected = selectedBy(method, level, query);
   if (selected !== undefined) return selected;
-  const plain = level === 'service' ? serviceOperation(method) : PLAIN[level](request, query);
+  const plain = level === 'service' ? serviceOperation(method) : PLAIN[level](request, query, statesCopy);
   if (plain === undefined) throw methodNotAllowed(method, level.toUpperCase());
   refuseUnknownSelectors(method, query);
   return plain;
@@ -111,9 +131,9 @@ const PLAIN = {
         return undefined;
     }
   },
-  object(request: HttpRequest, query: URLSearchParams): string | undefined {
+  object(request: HttpRequest, query: URLSearchParams, statesCopy: boolean): string | undefined {
     const ofUpload = query.has('uploadId');
-    const copies = request.headers['x-amz-copy-source'] !== undefined;
+    const copies = statesCopy || request.headers['x-amz-copy-source'] !== undefined;
     switch (request.method) {
       case 'GET':
         return ofUpload ? 'ListParts' : 'GetObject';
