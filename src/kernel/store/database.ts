@@ -41,7 +41,7 @@ export class Database {
 
   /** Opens a PostgreSQL database. @param url `postgres://user:password@host/name` */
   static async postgres(url: string): Promise<Database> {
-    const db = new Kysely<never>({ dialect: postgresDialect(url, POOL_SIZE) });
+    const db = new Kysely<never>({ dialect: await postgresDialect(url, POOL_SIZE) });
     await requireByteCollation(db);
     return new Database('postgres', db, db);
   }

@@ -9,7 +9,6 @@ import {
   SqliteDialect,
   sql,
 } from 'kysely';
-import pg from 'pg';
 
 export type DatabaseKind = 'sqlite' | 'postgres';
 
@@ -72,7 +71,9 @@ export function sqliteDialect(path: string, readOnly: boolean): Dialect {
 }
 
 /** A pool of connections to PostgreSQL. 64-bit integers come back as numbers: ours stay below 2^53. */
-export function postgresDialect(url: string, poolSize: number): Dialect {
+export async function postgresDialect(url: string, poolSize: number): Promise<Dialect> {
+  // Loaded when it is used: most installations keep their state in SQLite and start faster without it.
+  const { default: pg } = await import('pg');
   pg.types.setTypeParser(pg.types.builtins.INT8, Number);
   return new PostgresDialect({ pool: new pg.Pool({ connectionString: url, max: poolSize }) });
 }
