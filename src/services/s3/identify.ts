@@ -63,7 +63,7 @@ export function identify(request: HttpRequest, publicHosts: ReadonlySet<string>)
 
 /** Headers that stand in the query only as part of the signature or of the body's form, or that S3 does not take from there. */
 const NOT_FROM_QUERY =
-  /^x-amz-(content-sha256|date|security-token|decoded-content-length|trailer|sdk-checksum-algorithm|checksum-(crc|sha|md5|xx).*)$/;
+  /^x-amz-(algorithm|credential|date|expires|signature|signedheaders|security-token|content-sha256|decoded-content-length|trailer|sdk-checksum-algorithm|checksum-(crc|sha|md5|xx).*)$/;
 
 /**
  * The `x-amz-*` headers that a presigned URL carries in its query, where its signature covers them: SDKs put metadata and
@@ -74,7 +74,7 @@ function statedHeaders(query: URLSearchParams): Record<string, string> | undefin
   const headers: Record<string, string> = {};
   for (const [name, value] of query) {
     const lower = name.toLowerCase();
-    if (!name.startsWith('x-amz-') || NOT_FROM_QUERY.test(lower)) continue;
+    if (!lower.startsWith('x-amz-') || NOT_FROM_QUERY.test(lower)) continue;
     headers[lower] = Buffer.from(value).toString('latin1');
   }
   return headers;
@@ -158,6 +158,6 @@ const PLAIN = {
 function refuseUnknownSelectors(method: string, query: URLSearchParams): void {
   if (method === 'GET' || method === 'HEAD') return;
   for (const [name, value] of query) {
-    if (value === '' && !name.startsWith('X-Amz-')) throw unsupported(`The query parameter ${name.slice(0, 100)}`);
+    if (value === '' && !/^x-amz-/i.test(name)) throw unsupported(`The query parameter ${name.slice(0, 100)}`);
   }
 }
