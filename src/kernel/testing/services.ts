@@ -64,6 +64,8 @@ const DEFINITIONS = {
 
 export type TestServiceName = keyof typeof DEFINITIONS;
 
+export const TEST_SERVICE_NAMES = Object.keys(DEFINITIONS) as TestServiceName[];
+
 /** An operation, or its handler alone; then anybody who may do anything may call it. */
 type Behaviour = Partial<AnyOperation> | AnyOperation['handle'];
 
