@@ -1,6 +1,8 @@
+import { buffer } from 'node:stream/consumers';
 import type { TestContext } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { ActionDeclaration, PipelineDeclaration, StageDeclaration } from '@aws-sdk/client-codepipeline';
+import yazl from 'yazl';
 import { type HarnessOptions, startServer, type TestServer } from '../../../test/harness.ts';
 
 export const ACCOUNT = '123456789012';
@@ -97,4 +99,48 @@ export function approvalToken({ root_ }: TestServer, stageName: string, actionNa
     const found = stageStates.find((one) => one.stageName === stageName);
     return found?.actionStates?.find((one) => one.actionName === actionName)?.latestExecution?.token;
   }, `an approval request in ${stageName}`);
+}
+
+/** A ZIP archive of some files. */
+export function zipOf(files: Readonly<Record<string, string>>): Promise<Buffer> {
+  const zip = new yazl.ZipFile();
+  for (const [path, content] of Object.entries(files)) zip.addBuffer(Buffer.from(content), path);
+  zip.end();
+  return buffer(zip.outputStream);
+}
+
+/** A server with the pipeline's role, an artifact bucket and a versioned source bucket that holds `app.zip`. */
+export async function bucketServer(t: TestContext, options: HarnessOptions = {}): Promise<TestServer> {
+  const server = await pipelineServer(t, options);
+  const { s3 } = server.root_;
+  for (const Bucket of [BUCKET, 'sources', 'site']) await s3.createBucket({ Bucket });
+  await s3.putBucketVersioning({ Bucket: 'sources', VersioningConfiguration: { Status: 'Enabled' } });
+  const Body = await zipOf({ 'index.html': '<h1>one</h1>', 'css/a.css': 'b {}' });
+  await s3.putObject({ Bucket: 'sources', Key: 'app.zip', Body });
+  return server;
+}
+
+export function siteDeploy(more: More = {}): ActionDeclaration {
+  return action('Deploy', 'S3', 'Copy', {
+    configuration: { BucketName: 'site', Extract: 'true' },
+    inputArtifacts: [{ name: 'SourceOutput' }],
+    ...more,
+  });
+}
+
+/** The execution that was started last. */
+export async function latestExecution({ root_ }: TestServer, pipelineName = 'p'): Promise<string> {
+  const { pipelineExecutionSummaries = [] } = await root_.codepipeline.listPipelineExecutions({ pipelineName });
+  return pipelineExecutionSummaries[0]!.pipelineExecutionId!;
+}
+
+/** Answers an approval request. */
+export async function answer(
+  { root_ }: TestServer,
+  stageName: string,
+  token: string,
+  status: 'Approved' | 'Rejected' = 'Approved',
+): Promise<void> {
+  const result = { status, summary: 'because' };
+  await root_.codepipeline.putApprovalResult({ pipelineName: 'p', stageName, actionName: 'Approve', token, result });
 }

@@ -4,7 +4,7 @@ import type { Context } from '../../kernel/context.ts';
 import type { ArtifactLocation } from './artifacts.ts';
 import type { FoundRevision, InputArtifact, Job } from './providers/provider.ts';
 import { pipelineArn } from './resources.ts';
-import { assumeActionRole, assumePipelineRole, SERVICE } from './roles.ts';
+import { assumeActionRole, assumePipelineRole } from './roles.ts';
 import { findExecution, tables } from './store.ts';
 import type { ActionRow, ExecutionRow } from './tables.ts';
 import { EXECUTION_ID_KEY, PIPELINE_NAMESPACE, resolveConfiguration, SERVICE_NAMESPACE } from './variables.ts';
@@ -25,9 +25,8 @@ export async function prepareJob(ctx: Context, row: ActionRow): Promise<Job> {
   const declaration = JSON.parse(row.declaration) as ActionDeclaration;
   const runs = await runsOf(ctx, execution);
   const configuration = resolveConfiguration(declaration.configuration ?? {}, scopesOf(execution, runs));
-  const service = ctx.asService(SERVICE, row.account, row.region);
   // Whoever waits for a person calls nobody, so a role that is gone does not fail the approval.
-  const role = row.category === 'Approval' ? service : await actionRole(ctx, row, declaration);
+  const role = row.category === 'Approval' ? ctx : await actionRole(ctx, row, declaration);
   return {
     id: row.id,
     executionId: execution.id,
@@ -41,7 +40,6 @@ export async function prepareJob(ctx: Context, row: ActionRow): Promise<Job> {
     sourceRevision: sourceRevisionOf(runs),
     externalId: row.external_id ?? row.token ?? undefined,
     role,
-    service,
   };
 }
 

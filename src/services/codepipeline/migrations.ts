@@ -64,7 +64,6 @@ export const migrations: Migrations = {
           location: 'text!',
           reference: 'text!',
           detects: 'int!',
-          seen_revision: 'text',
         },
         ['pipeline_id', 'action_name'],
       );
@@ -72,7 +71,14 @@ export const migrations: Migrations = {
       await createTable(
         db,
         'codepipeline_source_changes',
-        { event_id: 'text!', pipeline_id: 'text!', action_name: 'text!', commit_id: 'text!', seen_at: 'big!' },
+        {
+          event_id: 'text!',
+          pipeline_id: 'text!',
+          action_name: 'text!',
+          revision_type: 'text!',
+          revision: 'text!',
+          seen_at: 'big!',
+        },
         ['event_id', 'pipeline_id', 'action_name'],
       );
       await createIndex(db, 'codepipeline_source_changes', ['seen_at']);
@@ -126,7 +132,7 @@ export const migrations: Migrations = {
       );
       await createIndex(db, 'codepipeline_executions', ['pipeline_id', 'sequence'], true);
       await createIndex(db, 'codepipeline_executions', ['pipeline_id', 'client_token'], true);
-      await createIndex(db, 'codepipeline_executions', ['active', 'pipeline_id']);
+      await createIndex(db, 'codepipeline_executions', ['active', 'pipeline_id', 'sequence']);
       await createTable(
         db,
         'codepipeline_stage_executions',

@@ -2,5 +2,3 @@
 export const PIPELINE = 'codepipeline.pipeline';
 /** Does the work of one action execution; keyed by its id. */
 export const ACTION = 'codepipeline.action';
-/** Looks at a source that gives no events; keyed by pipeline and action. */
-export const POLL = 'codepipeline.poll';

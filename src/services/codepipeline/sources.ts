@@ -9,22 +9,11 @@ const KEEP_CHANGES_MS = 25 * 3600_000;
 
 /** Writes down what starts the pipeline by itself. */
 export async function replaceSources(tx: Tx, pipeline: Pipeline): Promise<void> {
-  const seen = await tables(tx)
-    .deleteFrom('codepipeline_sources')
-    .where('pipeline_id', '=', pipeline.id)
-    .returningAll()
-    .execute();
-  for (const row of sourcesOf(pipeline)) {
-    const before = seen.find((one) => one.action_name === row.action_name && one.location === row.location);
-    const seen_revision = before?.reference === row.reference ? before.seen_revision : null;
-    await tables(tx)
-      .insertInto('codepipeline_sources')
-      .values({ ...row, seen_revision })
-      .execute();
-  }
+  await tables(tx).deleteFrom('codepipeline_sources').where('pipeline_id', '=', pipeline.id).execute();
+  await tables(tx).insertInto('codepipeline_sources').values(sourcesOf(pipeline)).execute();
 }
 
-function sourcesOf(pipeline: Pipeline): Omit<SourceRow, 'seen_revision'>[] {
+function sourcesOf(pipeline: Pipeline): SourceRow[] {
   const { id, account, region, declaration } = pipeline;
   return declaration.stages![0]!.actions!.map(({ name, actionTypeId, configuration = {} }) => {
     const isGit = actionTypeId!.provider === 'CodeCommit';
@@ -43,55 +32,82 @@ function sourcesOf(pipeline: Pipeline): Omit<SourceRow, 'seen_revision'>[] {
 }
 
 /**
- * A push to a branch starts the pipelines that detect changes of it, pinned to the pushed commit: one execution for one
- * event however often it comes (P2). For those that a rule of EventBridge starts it notes the commit by the event's id.
+ * A change of a source starts the pipelines that detect it, pinned to what changed: one execution for one event however
+ * often it comes (P2). For pipelines that a rule of EventBridge starts it notes the commit by the event's id.
  */
 export const sourceChanges: Consumer = {
   name: 'codepipeline.source-changes',
   async handle(event, ctx) {
-    const push = pushOf(event);
-    if (push === undefined) return;
+    const change = changeOf(event);
+    if (change === undefined) return;
     const sources = await tables(ctx)
       .selectFrom('codepipeline_sources')
       .selectAll()
       .where('account', '=', event.account)
       .where('region', '=', event.region)
-      .where('provider', '=', 'CodeCommit')
-      .where('location', '=', push.repository)
-      .where('reference', '=', push.branch)
+      .where('provider', '=', change.provider)
+      .where('location', '=', change.location)
+      .where('reference', '=', change.reference)
       .execute();
     if (sources.length === 0) return;
     await ctx.tx(async (tx) => {
-      for (const source of sources) await noteChange(tx, ctx, source, event, push.commitId);
+      await forgetOldChanges(tx, ctx);
+      for (const source of sources) await noteChange(tx, ctx, source, event, change);
       for (const source of sources.filter(({ detects }) => detects === 1)) await startFor(tx, ctx, source, event);
     });
   },
 };
 
-interface Push {
-  readonly repository: string;
-  readonly branch: string;
-  readonly commitId: string;
+interface Change {
+  readonly provider: 'CodeCommit' | 'S3';
+  readonly location: string;
+  readonly reference: string;
+  readonly revisionType: 'COMMIT_ID' | 'S3_OBJECT_VERSION_ID';
+  readonly revision: string;
 }
 
-function pushOf(event: BusEvent): Push | undefined {
-  if (event.source !== 'aws.codecommit' || event.detailType !== 'CodeCommit Repository State Change') return undefined;
-  const { event: what, referenceType, referenceName, repositoryName, commitId } = event.detail;
-  if (what !== 'referenceCreated' && what !== 'referenceUpdated') return undefined;
-  if (referenceType !== 'branch') return undefined;
-  return { repository: String(repositoryName), branch: String(referenceName), commitId: String(commitId) };
+function changeOf(event: BusEvent): Change | undefined {
+  const { source, detailType, detail } = event;
+  if (source === 'aws.codecommit' && detailType === 'CodeCommit Repository State Change') return pushOf(detail);
+  // S3 tells this between Slipway's own parts, for versioned buckets; EventBridge learns only what the bucket allows.
+  if (source !== 'slipway.s3' || detailType !== 'Object Written') return undefined;
+  return {
+    provider: 'S3',
+    location: String(detail['bucket']),
+    reference: String(detail['key']),
+    revisionType: 'S3_OBJECT_VERSION_ID',
+    revision: String(detail['versionId']),
+  };
 }
 
-async function noteChange(tx: Tx, ctx: Context, source: SourceRow, event: BusEvent, commitId: string): Promise<void> {
-  const now = ctx.now().getTime();
-  await tables(tx)
-    .deleteFrom('codepipeline_source_changes')
-    .where('seen_at', '<', now - KEEP_CHANGES_MS)
-    .execute();
-  const { pipeline_id, action_name } = source;
+function pushOf(detail: BusEvent['detail']): Change | undefined {
+  const { event, referenceType, referenceName, repositoryName, commitId } = detail;
+  if ((event !== 'referenceCreated' && event !== 'referenceUpdated') || referenceType !== 'branch') return undefined;
+  return {
+    provider: 'CodeCommit',
+    location: String(repositoryName),
+    reference: String(referenceName),
+    revisionType: 'COMMIT_ID',
+    revision: String(commitId),
+  };
+}
+
+async function forgetOldChanges(tx: Tx, ctx: Context): Promise<void> {
+  const before = ctx.now().getTime() - KEEP_CHANGES_MS;
+  await tables(tx).deleteFrom('codepipeline_source_changes').where('seen_at', '<', before).execute();
+}
+
+async function noteChange(
+  tx: Tx,
+  ctx: Context,
+  { pipeline_id, action_name }: SourceRow,
+  event: BusEvent,
+  { revisionType, revision }: Change,
+): Promise<void> {
+  const seen_at = ctx.now().getTime();
   await tables(tx)
     .insertInto('codepipeline_source_changes')
-    .values({ event_id: event.id, pipeline_id, action_name, commit_id: commitId, seen_at: now })
+    .values({ event_id: event.id, pipeline_id, action_name, revision_type: revisionType, revision, seen_at })
     .onConflict((c) => c.columns(['event_id', 'pipeline_id', 'action_name']).doNothing())
     .execute();
 }

@@ -128,10 +128,10 @@ async function pinnedRevisions(tx: Tx, pipeline: Pipeline, start: Start): Promis
     ...given,
     ...changes
       .filter(({ action_name }) => !pinned.has(action_name))
-      .map(({ action_name, commit_id }) => ({
+      .map(({ action_name, revision_type, revision }) => ({
         actionName: action_name,
-        revisionType: 'COMMIT_ID' as const,
-        revisionValue: commit_id,
+        revisionType: revision_type as sdk.SourceRevisionType,
+        revisionValue: revision,
       })),
   ];
 }

@@ -31,16 +31,16 @@ export interface SourceRow {
   reference: string;
   /** 1 where a change starts the pipeline at once (`PollForSourceChanges`). */
   detects: number;
-  /** Of an S3 source: the version or ETag seen last. */
-  seen_revision: string | null;
 }
 
-/** The commit that an event was about, for a pipeline that a rule starts with that event's id. */
+/** What an event was about, for the executions that it starts: by itself, or through a rule, with its id. */
 export interface SourceChangeRow {
   event_id: string;
   pipeline_id: string;
   action_name: string;
-  commit_id: string;
+  /** `SourceRevisionType` */
+  revision_type: string;
+  revision: string;
   seen_at: number;
 }
 

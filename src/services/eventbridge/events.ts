@@ -57,8 +57,8 @@ function readEntry(entry: sdk.PutEventsRequestEntry, ctx: Context): { draft: Eve
   for (const name of ['Source', 'DetailType', 'Detail'] as const) {
     if (!entry[name]) return invalidArgument(`Parameter ${name} is not valid. Reason: ${name} is a required argument.`);
   }
-  // The bus trusts `aws.*`: those events are written by the services themselves, in the transaction of the change.
-  if (/^aws\./i.test(entry.Source!)) {
+  // The bus trusts these sources: their events are written by the services themselves, in the transaction of the change.
+  if (/^(aws|slipway)\./i.test(entry.Source!)) {
     return { ErrorCode: 'NotAuthorizedForSourceException', ErrorMessage: 'Not authorized for the source.' };
   }
   if (entry.DetailType!.length > MAX_DETAIL_TYPE) {

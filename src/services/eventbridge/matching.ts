@@ -22,6 +22,9 @@ export function envelopeOf(event: BusEvent): Envelope {
   };
 }
 
+/** Sources of what Slipway's own parts tell each other; rules do not see it. */
+const INTERNAL = 'slipway.';
+
 /** Compiled patterns by their text; rules change rarely and every event is held against all of them. */
 const compiled = new Map<string, EventPattern>();
 const MAX_COMPILED = 2_000;
@@ -40,6 +43,7 @@ function compiledPattern(text: string): EventPattern {
 export const matching: Consumer = {
   name: 'eventbridge.matching',
   async handle(event, ctx) {
+    if (event.source.startsWith(INTERNAL)) return;
     const rules = await tables(ctx)
       .selectFrom('eventbridge_rules')
       .selectAll()

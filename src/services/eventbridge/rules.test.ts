@@ -258,9 +258,10 @@ describe('the bus', () => {
         { ...entry, Detail: '[1]' },
         { ...entry, Detail: `{"a":${'['.repeat(300)}${']'.repeat(300)}}` },
         { ...entry, Source: 'aws.codebuild' },
+        { ...entry, Source: 'slipway.s3' },
       ],
     });
-    assert.equal(answer.FailedEntryCount, 6);
+    assert.equal(answer.FailedEntryCount, 7);
     assert.match(answer.Entries![0]!.EventId!, /^[0-9a-f-]{36}$/);
     assert.deepEqual(
       answer.Entries!.slice(1).map(({ ErrorCode, ErrorMessage }) => [ErrorCode, ErrorMessage]),
@@ -270,6 +271,7 @@ describe('the bus', () => {
         ['InvalidArgument', 'Parameter Detail is not valid. Reason: Detail is a required argument.'],
         ['MalformedDetail', 'Detail is malformed.'],
         ['MalformedDetail', 'Detail is malformed.'],
+        ['NotAuthorizedForSourceException', 'Not authorized for the source.'],
         ['NotAuthorizedForSourceException', 'Not authorized for the source.'],
       ],
     );

@@ -3,6 +3,7 @@ import type * as codepipeline from '@aws-sdk/client-codepipeline';
 import type { Target } from '@aws-sdk/client-eventbridge';
 import { parseArn } from '../../kernel/arn.ts';
 import type { Context } from '../../kernel/context.ts';
+import { isFault } from '../../kernel/fault.ts';
 import { commonFault } from '../../kernel/wire/errors.ts';
 
 /** One event for one target. */
@@ -70,23 +71,26 @@ function overridesOf(target: Target, input: string): PipelineInput {
   };
 }
 
-/** Writes the event as a line of the log group, in a stream of its own, as EventBridge does. */
+/**
+ * Writes the event as a line of the log group, in a stream of its own, as EventBridge does. It works as the target's
+ * role, because log groups have no policy here by which they could allow EventBridge itself.
+ */
 const logGroup: TargetKind = {
-  needsRole: false,
-  async invoke({ target, input, eventId, eventTime }, ctx) {
+  needsRole: true,
+  async invoke({ target, input, eventId, eventTime, ruleArn, ruleName }, ctx) {
     const logGroupName = parseArn(target.Arn!)!.resource.slice('log-group:'.length).replace(/:\*$/, '');
     const logStreamName = eventId;
-    const service = ctx.asService(SERVICE, ctx.account, ctx.region);
+    const role = await ctx.as(target.RoleArn!, { service: SERVICE, sessionName: ruleName, sourceArn: ruleArn });
     try {
-      await service.call<typeof logs, 'CreateLogStream'>('cloudwatch-logs', 'CreateLogStream', {
+      await role.call<typeof logs, 'CreateLogStream'>('cloudwatch-logs', 'CreateLogStream', {
         logGroupName,
         logStreamName,
       });
     } catch (error) {
       // An earlier try made it.
-      if ((error as Error).name !== 'ResourceAlreadyExistsException') throw error;
+      if (!isFault(error, 'ResourceAlreadyExistsException')) throw error;
     }
-    await service.call<typeof logs, 'PutLogEvents'>('cloudwatch-logs', 'PutLogEvents', {
+    await role.call<typeof logs, 'PutLogEvents'>('cloudwatch-logs', 'PutLogEvents', {
       logGroupName,
       logStreamName,
       logEvents: [{ timestamp: eventTime, message: input }],

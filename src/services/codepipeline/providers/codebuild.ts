@@ -1,13 +1,8 @@
-import type * as logsSdk from '@aws-sdk/client-cloudwatch-logs';
 import type * as codebuildSdk from '@aws-sdk/client-codebuild';
 import { Fault } from '../../../kernel/fault.ts';
 import { readEnvironmentVariables } from '../environment-variables.ts';
 import { headObject } from '../job.ts';
 import type { InputArtifact, Job, MadeArtifact, Outcome, Provider } from './provider.ts';
-
-/** Last lines of a failed build's log that its action shows. */
-const LAST_LINES = 20;
-const MAX_LINES_CHARS = 2_000;
 
 /**
  * Builds or tests with CodeBuild: the input artifacts are the build's sources, its artifacts go where the pipeline says.
@@ -49,7 +44,7 @@ export const codeBuild: Provider = {
       return { status: 'Failed', code: 'JobFailed', message: `The build ${job.externalId} does not exist any more` };
     }
     if (build.buildStatus === 'IN_PROGRESS') return running(build);
-    return build.buildStatus === 'SUCCEEDED' ? succeeded(job, build) : failed(job, build);
+    return build.buildStatus === 'SUCCEEDED' ? succeeded(job, build) : failed(build);
   },
   async cancel({ externalId, role }) {
     await role.call<typeof codebuildSdk, 'StopBuild'>('codebuild', 'StopBuild', { id: externalId! });
@@ -95,33 +90,15 @@ async function succeeded(job: Job, build: codebuildSdk.Build): Promise<Outcome> 
   return { status: 'Succeeded', ...external(build), artifacts, variables };
 }
 
-async function failed(job: Job, build: codebuildSdk.Build): Promise<Outcome> {
-  const reasons = (build.phases ?? []).flatMap(({ phaseType, phaseStatus, contexts = [] }) =>
-    phaseStatus === 'SUCCEEDED' || phaseStatus === undefined
-      ? []
-      : contexts.map(({ statusCode, message }) => ` Phase: ${phaseType}, Code: ${statusCode}, Message: ${message}`),
-  );
-  const summary = `Build terminated with state: ${build.buildStatus}.${reasons.join('.')}`;
-  const lines = await lastLines(job, build);
-  const message = lines === '' ? summary : `${summary}\nLast lines of the log:\n${lines}`;
-  return { status: 'Failed', code: 'JobFailed', message, summary, ...external(build) };
-}
-
-/** What the build wrote last. The log belongs to the pipeline's owner, whose build it is, so no role is asked. */
-async function lastLines({ service }: Job, { logs }: codebuildSdk.Build): Promise<string> {
-  if (logs?.groupName === undefined || logs.streamName === undefined) return '';
-  try {
-    const { events = [] } = await service.call<typeof logsSdk, 'GetLogEvents'>('cloudwatch-logs', 'GetLogEvents', {
-      logGroupName: logs.groupName,
-      logStreamName: logs.streamName,
-      limit: LAST_LINES,
-      startFromHead: false,
-    });
-    const text = events.map(({ message = '' }) => message.replace(/\n$/, '')).join('\n');
-    return text.slice(-MAX_LINES_CHARS);
-  } catch (error) {
-    // A build whose log was deleted has still failed; its reason stands in the phases.
-    if (error instanceof Fault) return '';
-    throw error;
-  }
+/** The reasons of the phases that failed; CodeBuild puts the command and its last lines of output into them. */
+function failed(build: codebuildSdk.Build): Outcome {
+  const reasons = (build.phases ?? [])
+    .filter(({ phaseStatus }) => phaseStatus !== undefined && phaseStatus !== 'SUCCEEDED')
+    .flatMap(({ phaseType, contexts = [] }) =>
+      contexts
+        .filter(({ message }) => message !== undefined && message !== '')
+        .map(({ statusCode, message }) => ` Phase: ${phaseType}, Code: ${statusCode}, Message: ${message}`),
+    );
+  const message = `Build terminated with state: ${build.buildStatus}.${reasons.join('.')}`;
+  return { status: 'Failed', code: 'JobFailed', message, summary: message, ...external(build) };
 }

@@ -1,5 +1,4 @@
 import type * as codecommitSdk from '@aws-sdk/client-codecommit';
-import { keepLocally } from './local-archive.ts';
 import { writeArtifact } from './objects.ts';
 import type { Job, Outcome, Provider } from './provider.ts';
 
@@ -20,14 +19,8 @@ export const codeCommitSource: Provider = {
       commitSpecifier: commitId,
       action: 'codecommit:UploadArchive',
     });
-    // The archive's size is known at its end, and S3 wants it at the beginning.
-    const local = await keepLocally(stream);
-    try {
-      const artifact = await writeArtifact(job.role, job.outputs[0]!, local.open(), local.size);
-      return found(repositoryName, branchName, commitId, commit!, artifact);
-    } finally {
-      await local.close();
-    }
+    const artifact = await writeArtifact(job.role, job.outputs[0]!, stream);
+    return found(repositoryName, branchName, commitId, commit!, artifact);
   },
 };
 

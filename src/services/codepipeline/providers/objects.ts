@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { type Readable, Transform } from 'node:stream';
+import type { Readable } from 'node:stream';
 import type * as s3Sdk from '@aws-sdk/client-s3';
 import type { Context } from '../../../kernel/context.ts';
 import type { ArtifactLocation } from '../artifacts.ts';
@@ -37,19 +37,18 @@ export async function openObject(
 /** Settings of an object that is written. */
 export type ObjectSettings = Pick<s3Sdk.PutObjectCommandInput, 'ACL' | 'CacheControl' | 'ContentType'>;
 
-/** Writes an object as a role. @param size bytes of the body */
+/** Writes an object as a role; nothing of it shows before its last byte is durable. */
 export async function writeObject(
   role: Context,
   place: { bucket: string; key: string },
-  body: Readable,
-  size: number,
+  body: AsyncIterable<Uint8Array>,
   settings: ObjectSettings = {},
 ): Promise<{ etag: string }> {
   const output = await role.call<typeof s3Sdk, 'PutObject'>('s3', 'PutObject', {
     Bucket: place.bucket,
     Key: place.key,
+    // In process the store takes any iterable of bytes; the SDK's type knows what can go over the wire.
     Body: body as unknown as s3Sdk.PutObjectCommandInput['Body'],
-    ContentLength: size,
     ...settings,
   });
   return { etag: output.ETag! };
@@ -59,19 +58,17 @@ export async function writeObject(
 export async function writeArtifact(
   role: Context,
   place: ArtifactLocation,
-  body: Readable,
-  size: number,
+  body: AsyncIterable<Uint8Array>,
 ): Promise<MadeArtifact> {
   const hash = createHash('sha256');
-  const hashing = new Transform({
-    transform(chunk: Buffer, _encoding, done) {
+  let size = 0;
+  async function* measured() {
+    for await (const chunk of body) {
       hash.update(chunk);
-      done(null, chunk);
-    },
-  });
-  body.on('error', (error) => hashing.destroy(error));
-  const { etag } = await writeObject(role, place.s3location, body.pipe(hashing), size, {
-    ContentType: 'application/zip',
-  });
+      size += chunk.length;
+      yield chunk;
+    }
+  }
+  const { etag } = await writeObject(role, place.s3location, measured(), { ContentType: 'application/zip' });
   return { name: place.name, etag, size, sha256: hash.digest('hex') };
 }

@@ -24,8 +24,6 @@ export interface Job {
   readonly externalId: string | undefined;
   /** Works as the pipeline's role, or the action's own. */
   readonly role: Context;
-  /** Works as CodePipeline itself: only for what no role could be asked for. */
-  readonly service: Context;
 }
 
 export interface InputArtifact extends ArtifactLocation {

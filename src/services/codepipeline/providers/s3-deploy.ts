@@ -50,7 +50,7 @@ async function deploy(job: Job, local: LocalArchive): Promise<Outcome> {
   if (extract !== 'true' && extract !== 'false') return failed(`Extract must be true or false, not '${extract}'`);
   if (extract === 'false') {
     if (objectKey === undefined) return failed('ObjectKey is required where Extract is false');
-    await writeObject(job.role, { bucket, key: objectKey }, local.open(), local.size, {
+    await writeObject(job.role, { bucket, key: objectKey }, local.open(), {
       ...settings,
       ContentType: contentTypeOf(objectKey),
     });
@@ -78,7 +78,7 @@ async function writeEntry(
   settings: ObjectSettings,
 ): Promise<void> {
   const place = { bucket, key: `${prefix}${entry.path}` };
-  await writeObject(role, place, await entry.open(), entry.size, {
+  await writeObject(role, place, await entry.open(), {
     ...settings,
     ContentType: contentTypeOf(entry.path),
   });

@@ -13,7 +13,7 @@ export const s3Source: Provider = {
   async start(job): Promise<Outcome> {
     const { bucket, key, versionId } = wanted(job);
     const object = await openObject(job.role, bucket, key, versionId);
-    const artifact = await writeArtifact(job.role, job.outputs[0]!, object.body, object.size);
+    const artifact = await writeArtifact(job.role, job.outputs[0]!, object.body);
     const version = object.versionId === undefined || object.versionId === 'null' ? undefined : object.versionId;
     const etag = object.etag.replaceAll('"', '');
     return {
