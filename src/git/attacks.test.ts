@@ -8,8 +8,10 @@ import { archiveCommit } from './archive.ts';
 import { diffEntries } from './diff.ts';
 import { isGitFailure } from './failure.ts';
 import {
+  entry,
   type GitClient,
   type GitResult,
+  packOf,
   startGitServer,
   type TestServer,
   temporaryFolder,
@@ -197,23 +199,6 @@ test('G4: push options are not offered, and refused from a client that sends the
   });
   assert.equal(response.status, 400);
 });
-
-/** One entry of a pack: type, declared size, deflated data. */
-function entry(type: number, size: number, data: Uint8Array): Buffer {
-  const bytes = [(type << 4) | (size & 15)];
-  for (let rest = Math.floor(size / 16); rest > 0; rest = Math.floor(rest / 128)) {
-    bytes[bytes.length - 1]! |= 0x80;
-    bytes.push(rest & 0x7f);
-  }
-  return Buffer.concat([Buffer.from(bytes), deflateSync(data)]);
-}
-
-function packOf(...entries: Buffer[]): Buffer {
-  const header = Buffer.from('PACK\0\0\0\u0002\0\0\0\0');
-  header.writeUInt32BE(entries.length, 8);
-  const body = Buffer.concat([header, ...entries]);
-  return Buffer.concat([body, createHash('sha1').update(body).digest()]);
-}
 
 const blob = entry(3, 5, Buffer.from('hello'));
 const whole = packOf(blob);

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Clock } from '../kernel/clock.ts';
 import type { Ids } from '../kernel/ids.ts';
 import type { BlobStore } from '../kernel/store/blobs.ts';
+import { AnswerCache } from './answer-cache.ts';
 import { GitProcesses } from './git-process.ts';
 import { type GitSurroundings, Repository } from './repository.ts';
 import { Mutex, Slots } from './slots.ts';
@@ -14,7 +15,8 @@ import { type GitVersion, readGitVersion } from './version.ts';
 /** Repositories that keep their state in memory and a reader process. */
 const MAX_AWAKE_REPOSITORIES = 64;
 /** Packs indexed at once, so that hostile ones leave processor time for the others. */
-const MAX_UNPACKS = 4;
+const MAX_SMALL_UNPACKS = 4;
+const MAX_LARGE_UNPACKS = 8;
 const UPLOADS_PER_CPU = 16;
 /** From a change to the upkeep after it. */
 const UPKEEP_DELAY_MS = 5_000;
@@ -52,12 +54,14 @@ export class GitStore {
       blobs: options.blobs,
       clock,
       ids,
+      answers: new AnswerCache(),
       report: options.report,
       changed: (repository) => this.#scheduleUpkeep(repository),
       newPackId: () => clock.now().getTime().toString(16).padStart(12, '0') + ids.bytes(10).toString('hex'),
       git: new GitProcesses({ clock, home: join(options.folder, 'home'), program: this.#program }),
       uploads: new Slots(availableParallelism() * UPLOADS_PER_CPU),
-      unpacks: new Slots(MAX_UNPACKS),
+      smallUnpacks: new Slots(MAX_SMALL_UNPACKS),
+      largeUnpacks: new Slots(MAX_LARGE_UNPACKS),
     };
   }
 

@@ -1,5 +1,6 @@
 /** For tests only: a truth on SQLite, a smart HTTP server over it, and the real git client. */
 import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -7,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import type { TestContext } from 'node:test';
+import { deflateSync } from 'node:zlib';
 import { systemClock } from '../kernel/clock.ts';
 import { systemIds } from '../kernel/ids.ts';
 import { FolderBlobStore } from '../kernel/store/blobs.ts';
@@ -291,4 +293,22 @@ export async function workingCopy(t: TestContext, server: TestServer, id: string
   await client.run('init', '-q', '-b', 'main');
   await client.run('remote', 'add', 'origin', server.remote(id));
   return client;
+}
+
+/** One entry of a pack: type, declared size, deflated data. */
+export function entry(type: number, size: number, data: Uint8Array): Buffer {
+  const bytes = [(type << 4) | (size & 15)];
+  for (let rest = Math.floor(size / 16); rest > 0; rest = Math.floor(rest / 128)) {
+    bytes[bytes.length - 1]! |= 0x80;
+    bytes.push(rest & 0x7f);
+  }
+  return Buffer.concat([Buffer.from(bytes), deflateSync(data)]);
+}
+
+/** A pack of such entries. */
+export function packOf(...entries: Buffer[]): Buffer {
+  const header = Buffer.from('PACK\0\0\0\u0002\0\0\0\0');
+  header.writeUInt32BE(entries.length, 8);
+  const body = Buffer.concat([header, ...entries]);
+  return Buffer.concat([body, createHash('sha1').update(body).digest()]);
 }

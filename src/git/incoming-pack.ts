@@ -1,14 +1,15 @@
 import { createReadStream } from 'node:fs';
-import { mkdir, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
-import type { Writable } from 'node:stream';
+import { readFile, stat } from 'node:fs/promises';
+import { PassThrough } from 'node:stream';
 import { CatFile } from './cat-file.ts';
 import { GitFailure } from './failure.ts';
-import type { GitChild, GitEnd, GitLimits } from './git-process.ts';
+import { writable } from './flow.ts';
+import { HeldBody } from './held-body.ts';
 import type { ObjectSource } from './object-source.ts';
 import { ObjectReader } from './objects.ts';
-import { countPackObjects, holdsObjectLargerThan } from './pack-index.ts';
+import { holdsObjectLargerThan, PackIndex } from './pack-index.ts';
 import { PackReader } from './pack-reader.ts';
+import { Quarantine } from './quarantine.ts';
 import type { Lease, Repository } from './repository.ts';
 import { type PackRecord, packBlobKeys } from './truth.ts';
 
@@ -20,16 +21,9 @@ export interface PackLimits {
 
 export const DEFAULT_PACK_LIMITS: PackLimits = { maxPackBytes: 2 * 1024 ** 3, maxObjectBytes: 2 * 1024 ** 3 };
 
-const PROCESS_LIMITS: GitLimits = { wallMs: 2 * 3_600_000, cpuSeconds: 3_600, memoryBytes: 3 * 1024 ** 3 };
-/**
- * Processor time that a pack may cost: this much at once, and more with every byte received. Real packs stay ten times
- * below; a few megabytes that unfold to gigabytes do not.
- */
-const CPU_BASE_MS = 5_000;
-const BYTES_PER_CPU_MS = 500;
-const CPU_CHECK_MS = 1_000;
-/** A pack that may be held in memory. */
+/** A pack that is held in memory: it is read whole before a process is started for it. */
 const SMALL_PACK_BYTES = 1024 * 1024;
+const READ_CHUNK_BYTES = 1024 * 1024;
 
 /**
  * A pack in quarantine: indexed and checked by git in a folder of its own, unseen by everyone else until the truth
@@ -42,24 +36,28 @@ const SMALL_PACK_BYTES = 1024 * 1024;
 export class IncomingPack {
   readonly record: PackRecord;
   readonly files: { pack: string; index: string };
-  /** Reads the pack together with what the repository has already. */
-  readonly objects: ObjectReader;
   /** Makes other git commands see the pack. */
   readonly env: Record<string, string>;
+  /** Reads the pack together with what the repository has already. */
+  readonly objects: ObjectReader;
   readonly #repository: Repository;
   readonly #quarantine: Quarantine;
+  readonly #bytes: PackBytes;
+  #catFile: CatFile | null = null;
 
-  private constructor(repository: Repository, quarantine: Quarantine, record: PackRecord, reads: () => ObjectSource) {
+  private constructor(repository: Repository, lease: Lease, quarantine: Quarantine, bytes: PackBytes) {
     this.#repository = repository;
     this.#quarantine = quarantine;
-    this.record = record;
+    this.#bytes = bytes;
+    this.record = { id: quarantine.packId, objects: bytes.index.count, bytes: bytes.size };
     this.files = quarantine.files;
     this.env = quarantine.env;
-    this.objects = new ObjectReader(reads);
+    this.objects = new ObjectReader(this.#openSource(lease, bytes));
   }
 
   /**
-   * Reads a pack to its end, indexes and checks it.
+   * Reads a pack to its end, indexes and checks it. A small one takes its turn when it is here whole, so that a slow
+   * client does not keep others waiting.
    * @throws {GitFailure} `pack-refused`, `pack-too-large`, `stopped`, `busy`. The source is read to its end even then, up
    * to the limit, so that the client hears the answer.
    */
@@ -69,20 +67,16 @@ export class IncomingPack {
     source: AsyncIterable<Uint8Array>,
     options: { limits: PackLimits; signal?: AbortSignal | undefined },
   ): Promise<IncomingPack> {
-    const { unpacks } = repository.surroundings;
-    const release = await unpacks.take(options.signal);
-    const quarantine = new Quarantine(repository, lease);
+    const body = await HeldBody.read(source, SMALL_PACK_BYTES);
+    const { smallUnpacks, largeUnpacks } = repository.surroundings;
+    const release = await (body.isWhole ? smallUnpacks : largeUnpacks).take(options.signal);
+    const quarantine = new Quarantine(repository);
+    const early = body.isWhole ? null : new EarlyBlob(repository, quarantine.packId);
     try {
-      await quarantine.create();
-      await index(repository, quarantine, source, options);
-      const { size } = await stat(quarantine.files.pack);
-      const objects = await countPackObjects(quarantine.files.index);
-      if (await holdsObjectLargerThan({ ...quarantine.files, bytes: size }, options.limits.maxObjectBytes)) {
-        throw new GitFailure('pack-too-large', `a file is larger than ${options.limits.maxObjectBytes} bytes`);
-      }
-      const record = { id: quarantine.packId, objects, bytes: size };
-      return new IncomingPack(repository, quarantine, record, await quarantine.openSource(lease, size));
+      const bytes = await receiveBytes(quarantine, body, early, options);
+      return new IncomingPack(repository, lease, quarantine, bytes);
     } catch (error) {
+      await early?.discard();
       await quarantine.remove();
       throw error;
     } finally {
@@ -94,10 +88,12 @@ export class IncomingPack {
   async store(): Promise<void> {
     const keys = packBlobKeys(this.#repository.id, this.record.id);
     const { blobs } = this.#repository.surroundings;
-    await Promise.all([
-      blobs.put(keys.pack, createReadStream(this.files.pack, { highWaterMark: 1024 * 1024 })),
-      blobs.put(keys.index, createReadStream(this.files.index, { highWaterMark: 1024 * 1024 })),
-    ]);
+    const { pack, early, index } = this.#bytes;
+    const puts: Promise<unknown>[] = [blobs.put(keys.index, index.bytes)];
+    if (pack !== null) puts.push(blobs.put(keys.pack, pack));
+    else if (early !== null) puts.push(early.finish());
+    else puts.push(blobs.put(keys.pack, createReadStream(this.files.pack, { highWaterMark: READ_CHUNK_BYTES })));
+    await Promise.all(puts);
   }
 
   /** Deletes the blobs of a pack that no reference has taken. */
@@ -109,40 +105,14 @@ export class IncomingPack {
 
   /** Removes the quarantine folder; the files may have moved to the cache before. */
   async remove(): Promise<void> {
+    await this.#catFile?.close();
     await this.#quarantine.remove();
-  }
-}
-
-class Quarantine {
-  readonly packId: string;
-  readonly folder: string;
-  readonly files: { pack: string; index: string };
-  readonly env: Record<string, string>;
-  readonly #repository: Repository;
-  #catFile: CatFile | null = null;
-
-  constructor(repository: Repository, lease: Lease) {
-    this.#repository = repository;
-    const { ids, folder, newPackId } = repository.surroundings;
-    this.packId = newPackId();
-    this.folder = join(folder, 'quarantine', ids.uuid());
-    const stem = join(this.folder, 'pack', `pack-${this.packId}`);
-    this.files = { pack: `${stem}.pack`, index: `${stem}.idx` };
-    this.env = {
-      GIT_OBJECT_DIRECTORY: this.folder,
-      // Quoted, because a colon in a folder's name would end the path.
-      GIT_ALTERNATE_OBJECT_DIRECTORIES: JSON.stringify(join(lease.gitDir, 'objects')),
-    };
-  }
-
-  async create(): Promise<void> {
-    await mkdir(join(this.folder, 'pack'), { recursive: true });
   }
 
   /** Small packs are read here; for larger ones git is started at the first question. */
-  async openSource(lease: Lease, packBytes: number): Promise<() => ObjectSource> {
-    if (packBytes > SMALL_PACK_BYTES) return () => this.#liveCatFile();
-    const reader = await PackReader.open(this.files, lease.source);
+  #openSource(lease: Lease, { pack, index }: PackBytes): () => ObjectSource {
+    if (pack === null) return () => this.#liveCatFile();
+    const reader = new PackReader(pack, index, lease.source);
     return () => reader;
   }
 
@@ -152,89 +122,66 @@ class Quarantine {
     }
     return this.#catFile;
   }
-
-  async remove(): Promise<void> {
-    await this.#catFile?.close();
-    await rm(this.folder, { recursive: true, force: true });
-  }
 }
 
-async function index(
-  repository: Repository,
+/** A pack as git has left it. */
+interface PackBytes {
+  size: number;
+  index: PackIndex;
+  /** The pack itself where it is small. */
+  pack: Buffer | null;
+  /** The blob that is being written since the first bytes came, where it has the same bytes. */
+  early: EarlyBlob | null;
+}
+
+async function receiveBytes(
   quarantine: Quarantine,
-  source: AsyncIterable<Uint8Array>,
-  options: { limits: PackLimits; signal?: AbortSignal | undefined },
-): Promise<void> {
-  const { maxPackBytes } = options.limits;
-  const child = repository.surroundings.git.spawn(
-    ['index-pack', '--stdin', '--fix-thin', '--strict', `--max-input-size=${maxPackBytes}`, quarantine.files.pack],
-    {
-      gitDir: repository.gitDir,
-      env: quarantine.env,
-      limits: PROCESS_LIMITS,
-      ...(options.signal === undefined ? {} : { signal: options.signal }),
-    },
-  );
-  child.stdout.resume();
-  const budget = watchCost(repository, child);
-  try {
-    await feed(source, child.stdin, maxPackBytes, budget);
-    const end = await child.ended;
-    if (end.status !== 0) throw refusalOf(end, budget.spent, repository.surroundings.folder);
-  } finally {
-    budget.cancel();
-    child.kill();
-    await child.ended;
+  body: HeldBody,
+  early: EarlyBlob | null,
+  { limits, signal }: { limits: PackLimits; signal?: AbortSignal | undefined },
+): Promise<PackBytes> {
+  const { maxPackBytes, maxObjectBytes } = limits;
+  const tee = early === null ? {} : { tee: early };
+  const received = await quarantine.indexPack(body.all(), { maxPackBytes, signal, ...tee });
+  const { size } = await stat(quarantine.files.pack);
+  const index = await PackIndex.read(quarantine.files.index);
+  if (await holdsObjectLargerThan(quarantine.files.pack, size, index, maxObjectBytes)) {
+    throw new GitFailure('pack-too-large', `a file is larger than ${maxObjectBytes} bytes`);
   }
+  const pack = size <= SMALL_PACK_BYTES ? await readFile(quarantine.files.pack) : null;
+  // git appends the objects that a thin pack left out; a pack of the same size is the same pack.
+  if (early !== null && received === size && pack === null) return { size, index, pack, early };
+  await early?.discard();
+  return { size, index, pack, early: null };
 }
 
-/** Passes the pack on to git. Bytes that come after git has given up are read and dropped. */
-async function feed(
-  source: AsyncIterable<Uint8Array>,
-  stdin: Writable,
-  maxBytes: number,
-  budget: { received: number },
-): Promise<void> {
-  for await (const chunk of source) {
-    budget.received += chunk.length;
-    if (budget.received > maxBytes) throw new GitFailure('pack-too-large', `the pack is larger than ${maxBytes} bytes`);
-    if (!stdin.destroyed && !stdin.write(chunk)) await drained(stdin);
+/** Writes a large pack to its blob while git still reads it; nothing is there until {@link finish}. */
+class EarlyBlob {
+  readonly #stream = new PassThrough({ highWaterMark: 4 * READ_CHUNK_BYTES });
+  readonly #put: Promise<unknown>;
+
+  constructor(repository: Repository, packId: string) {
+    const { pack } = packBlobKeys(repository.id, packId);
+    this.#put = repository.surroundings.blobs.put(pack, this.#stream);
+    // Whoever finishes or discards looks at it; until then a failure is no unhandled one.
+    this.#put.catch(() => this.#stream.destroy());
   }
-  if (!stdin.destroyed) stdin.end();
-}
 
-function drained(stdin: Writable): Promise<void> {
-  if (stdin.destroyed) return Promise.resolve();
-  return new Promise((resolve) => {
-    const done = () => {
-      stdin.off('drain', done);
-      stdin.off('close', done);
-      resolve();
-    };
-    stdin.on('drain', done);
-    stdin.on('close', done);
-  });
-}
+  async write(chunk: Uint8Array): Promise<void> {
+    if (this.#stream.destroyed) return;
+    this.#stream.write(chunk);
+    await writable(this.#stream);
+  }
 
-/** Kills an index-pack that uses more processor time than its input can justify. */
-function watchCost(repository: Repository, child: GitChild): { received: number; spent: boolean; cancel(): void } {
-  const { clock } = repository.surroundings;
-  const budget = { received: 0, spent: false, cancel: () => timer.cancel() };
-  const check = async () => {
-    const used = await child.cpuMs();
-    if (used !== null && used > CPU_BASE_MS + budget.received / BYTES_PER_CPU_MS) {
-      budget.spent = true;
-      child.kill();
-    } else if (used !== null) timer = clock.after(CPU_CHECK_MS, check);
-  };
-  let timer = clock.after(CPU_CHECK_MS, check);
-  return budget;
-}
+  /** Resolves when the blob is durable. */
+  async finish(): Promise<void> {
+    this.#stream.end();
+    await this.#put;
+  }
 
-function refusalOf(end: GitEnd, tooCostly: boolean, folder: string): GitFailure {
-  if (tooCostly) return new GitFailure('pack-too-large', 'the pack costs too much to unpack');
-  if (end.stopped !== null) return new GitFailure('stopped', 'unpacking was stopped');
-  const detail = end.stderr.replaceAll(folder, '...');
-  const fatal = /^(?:fatal|error): (.*)$/m.exec(detail.split('\n').reverse().join('\n'))?.[1];
-  return new GitFailure('pack-refused', fatal ?? 'index-pack abnormal exit', { detail });
+  /** Leaves nothing behind. */
+  async discard(): Promise<void> {
+    this.#stream.destroy(new Error('the pack is not kept as it came'));
+    await Promise.allSettled([this.#put]);
+  }
 }

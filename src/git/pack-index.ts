@@ -15,12 +15,13 @@ const MAX_HEADER_BYTES = 12;
 
 /** A pack's version 2 index (gitformat-pack), which git has written. */
 export class PackIndex {
-  readonly #bytes: Buffer;
+  /** The file as it is. */
+  readonly bytes: Buffer;
   /** Number of objects in the pack. */
   readonly count: number;
 
   private constructor(bytes: Buffer) {
-    this.#bytes = bytes;
+    this.bytes = bytes;
     this.count = bytes.readUInt32BE(IDS_AT - 4);
   }
 
@@ -38,12 +39,12 @@ export class PackIndex {
     const wanted = Buffer.from(id, 'hex');
     if (wanted.length !== ID_BYTES) return null;
     const first = wanted[0]!;
-    let low = first === 0 ? 0 : this.#bytes.readUInt32BE(FANOUT_AT + (first - 1) * 4);
-    let high = this.#bytes.readUInt32BE(FANOUT_AT + first * 4);
+    let low = first === 0 ? 0 : this.bytes.readUInt32BE(FANOUT_AT + (first - 1) * 4);
+    let high = this.bytes.readUInt32BE(FANOUT_AT + first * 4);
     while (low < high) {
       const middle = (low + high) >>> 1;
       const at = IDS_AT + middle * ID_BYTES;
-      const order = wanted.compare(this.#bytes, at, at + ID_BYTES);
+      const order = wanted.compare(this.bytes, at, at + ID_BYTES);
       if (order === 0) return this.#offset(middle);
       if (order < 0) high = middle;
       else low = middle + 1;
@@ -54,7 +55,7 @@ export class PackIndex {
   /** The ids of all objects, ascending. */
   *ids(): Generator<string> {
     for (let at = IDS_AT; at < IDS_AT + this.count * ID_BYTES; at += ID_BYTES) {
-      yield this.#bytes.toString('hex', at, at + ID_BYTES);
+      yield this.bytes.toString('hex', at, at + ID_BYTES);
     }
   }
 
@@ -65,20 +66,9 @@ export class PackIndex {
 
   #offset(entry: number): number {
     const table = IDS_AT + this.count * (ID_BYTES + 4);
-    const offset = this.#bytes.readUInt32BE(table + entry * 4);
+    const offset = this.bytes.readUInt32BE(table + entry * 4);
     if (offset < LARGE_OFFSET) return offset;
-    return Number(this.#bytes.readBigUInt64BE(table + this.count * 4 + (offset - LARGE_OFFSET) * 8));
-  }
-}
-
-/** Number of objects of a pack, from the fan-out table of its index. */
-export async function countPackObjects(indexPath: string): Promise<number> {
-  const file = await open(indexPath, 'r');
-  try {
-    const { buffer } = await file.read(Buffer.alloc(4), 0, 4, IDS_AT - 4);
-    return buffer.readUInt32BE(0);
-  } finally {
-    await file.close();
+    return Number(this.bytes.readBigUInt64BE(table + this.count * 4 + (offset - LARGE_OFFSET) * 8));
   }
 }
 
@@ -87,16 +77,18 @@ export async function countPackObjects(indexPath: string): Promise<number> {
  * object are looked at. Objects stored as differences are bounded by the memory that git gets to rebuild them.
  */
 export async function holdsObjectLargerThan(
-  pack: { pack: string; index: string; bytes: number },
+  packPath: string,
+  packBytes: number,
+  index: PackIndex,
   capBytes: number,
 ): Promise<boolean> {
   const least = capBytes / MAX_DEFLATE_RATIO;
-  if (pack.bytes < least) return false;
-  const offsets = (await PackIndex.read(pack.index)).offsets();
-  const file = await open(pack.pack, 'r');
+  if (packBytes < least) return false;
+  const offsets = index.offsets();
+  const file = await open(packPath, 'r');
   try {
     for (const [entry, offset] of offsets.entries()) {
-      const end = offsets[entry + 1] ?? pack.bytes - TRAILER_BYTES;
+      const end = offsets[entry + 1] ?? packBytes - TRAILER_BYTES;
       if (end - offset < least) continue;
       const { buffer } = await file.read(Buffer.alloc(MAX_HEADER_BYTES), 0, MAX_HEADER_BYTES, offset);
       if (declaredSize(buffer) > capBytes) return true;

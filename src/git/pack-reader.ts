@@ -1,9 +1,8 @@
-import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { inflate } from 'node:zlib';
 import { GitFailure } from './failure.ts';
 import type { ObjectContents, ObjectInfo, ObjectSource } from './object-source.ts';
-import { PackIndex } from './pack-index.ts';
+import type { PackIndex } from './pack-index.ts';
 
 const inflateAsync = promisify(inflate);
 
@@ -32,14 +31,11 @@ export class PackReader implements ObjectSource {
   readonly #others: () => ObjectSource;
   readonly dead = false;
 
-  private constructor(pack: Buffer, index: PackIndex, others: () => ObjectSource) {
+  /** @param others answers for objects that are not in the pack. */
+  constructor(pack: Buffer, index: PackIndex, others: () => ObjectSource) {
     this.#pack = pack;
     this.#index = index;
     this.#others = others;
-  }
-
-  static async open(files: { pack: string; index: string }, others: () => ObjectSource): Promise<PackReader> {
-    return new PackReader(await readFile(files.pack), await PackIndex.read(files.index), others);
   }
 
   async info(id: string): Promise<ObjectInfo | null> {

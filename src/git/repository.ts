@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { Clock } from '../kernel/clock.ts';
 import type { Ids } from '../kernel/ids.ts';
 import { BlobNotFoundError, type BlobStore } from '../kernel/store/blobs.ts';
+import type { AnswerCache } from './answer-cache.ts';
 import { CacheFiles } from './cache-files.ts';
 import { CatFile } from './cat-file.ts';
 import type { GitProcesses } from './git-process.ts';
@@ -20,8 +21,11 @@ export interface GitSurroundings {
   folder: string;
   /** Streams to clients. */
   uploads: Slots;
-  /** Packs being indexed: the costliest thing that a client can ask for. */
-  unpacks: Slots;
+  /** Packs being indexed: the costliest thing that a client can ask for. Small ones are here whole before their turn. */
+  smallUnpacks: Slots;
+  /** Packs indexed while they come, at the client's speed. */
+  largeUnpacks: Slots;
+  readonly answers: AnswerCache;
   /** Told about failures that no request can be told about. */
   report(error: unknown): void;
   /** Told that a repository has changed here and may need upkeep. */

@@ -5,8 +5,8 @@ import { request } from 'node:http';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { deflateSync, gzipSync } from 'node:zlib';
-import { GitClient, startGitServer, type TestServer, temporaryFolder, workingCopy } from './harness.ts';
+import { gzipSync } from 'node:zlib';
+import { entry, GitClient, packOf, startGitServer, type TestServer, temporaryFolder, workingCopy } from './harness.ts';
 import { pktLine } from './pkt-line.ts';
 import { ZERO_ID } from './ref-name.ts';
 
@@ -223,7 +223,8 @@ test('the cache may be deleted between and during requests', async (t) => {
   const { server, alice } = await seeded(t);
   await clone(t, server);
   await rm(join(server.folder, 'cache', 'repositories'), { recursive: true });
-  const bob = await clone(t, server);
+  // Asked for in other words, or the answer that is kept in memory would do.
+  const bob = await clone(t, server, '--depth=3');
   assert.equal(await bob.run('rev-list', '--count', 'HEAD'), '3');
   await rm(join(server.folder, 'cache', 'repositories', 'r1', 'objects', 'pack'), { recursive: true });
   await alice.commitFile('b.txt', 'b');
@@ -231,6 +232,35 @@ test('the cache may be deleted between and during requests', async (t) => {
   if (first.status !== 0) await alice.run('push', '-q', 'origin', 'main');
   const carol = await clone(t, server);
   assert.equal(await carol.run('rev-list', '--count', 'HEAD'), '4');
+});
+
+test('the same fetch again, and at the same time, is answered by one git process until something changes', async (t) => {
+  const { server, alice } = await seeded(t);
+  const spawn = t.mock.method(server.store.surroundings.git, 'spawn');
+  await Promise.all(Array.from({ length: 6 }, () => clone(t, server)));
+  await clone(t, server);
+  assert.equal(spawn.mock.callCount(), 1);
+  await alice.commitFile('new.txt', 'new');
+  await alice.run('push', '-q', 'origin', 'main');
+  const bob = await clone(t, server);
+  assert.equal(await bob.run('rev-parse', 'HEAD'), await alice.run('rev-parse', 'HEAD'));
+});
+
+test('an answer that git refuses is not kept, and the client hears why', async (t) => {
+  const { server } = await seeded(t);
+  const body = Buffer.concat([
+    pktLine('command=fetch'),
+    Buffer.from('0001'),
+    pktLine(`want ${'d'.repeat(40)}\n`),
+    pktLine('done\n'),
+    Buffer.from('0000'),
+  ]);
+  const headers = { 'git-protocol': 'version=2', 'content-type': 'application/x-git-upload-pack-request' };
+  for (const round of [1, 2]) {
+    const response = await fetch(`${server.remote('r1')}/git-upload-pack`, { method: 'POST', headers, body });
+    assert.match(await response.text(), /ERR upload-pack: not our ref d{40}/);
+    assert.equal(server.reported.length, round);
+  }
 });
 
 test('a transaction that fails is no success, and leaves nothing in the way', async (t) => {
@@ -302,9 +332,6 @@ test('G11: only the three requests of smart HTTP exist', async (t) => {
   assert.equal(wrongType.status, 400);
 });
 
-/** A blob of 2,047 bytes and the first part of its deflate stream. */
-const ENTRY_WITHOUT_END = Buffer.concat([Buffer.from([0xbf, 0x7f]), deflateSync(randomBytes(2_047)).subarray(0, 100)]);
-
 test('G13: a client that hangs up takes its git along', async (t) => {
   const { server } = await seeded(t);
   const ended = Promise.withResolvers<void>();
@@ -317,16 +344,37 @@ test('G13: a client that hangs up takes its git along', async (t) => {
     return child;
   });
   const commands = pktLine(`${'0'.repeat(40)} ${'1'.repeat(40)} refs/heads/x\0report-status`);
-  const body = Buffer.concat([commands, Buffer.from('0000PACK\0\0\0\u0002\0\0\0\u0009'), ENTRY_WITHOUT_END]);
+  const pack = packOf(entry(3, 3_000_000, randomBytes(3_000_000)));
+  const body = Buffer.concat([commands, Buffer.from('0000'), pack.subarray(0, 2_000_000)]);
   const pushing = request(`${server.remote('r1')}/git-receive-pack`, {
     method: 'POST',
-    headers: { 'content-type': 'application/x-git-receive-pack-request', 'content-length': 10_000 },
+    headers: { 'content-type': 'application/x-git-receive-pack-request', 'content-length': 5_000_000 },
   });
   pushing.on('error', () => pushing.destroy());
   pushing.write(body);
   while (git.running === 0) await new Promise(setImmediate);
   pushing.destroy();
   await ended.promise;
+});
+
+test('G13: slow pushes keep no quick one waiting', async (t) => {
+  const { server, alice } = await seeded(t);
+  const commands = pktLine(`${'0'.repeat(40)} ${'1'.repeat(40)} refs/heads/x\0report-status`);
+  const slow = Array.from({ length: 12 }, () => {
+    const pushing = request(`${server.remote('r1')}/git-receive-pack`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/x-git-receive-pack-request', 'content-length': 5_000 },
+    });
+    pushing.on('error', () => pushing.destroy());
+    pushing.write(Buffer.concat([commands, Buffer.from('0000'), packOf(entry(3, 9, Buffer.alloc(9))).subarray(0, 34)]));
+    return pushing;
+  });
+  while (server.requests.filter(({ path }) => path.endsWith('/git-receive-pack')).length < 13) {
+    await new Promise(setImmediate);
+  }
+  await alice.commitFile('quick.txt', 'quick');
+  await alice.run('push', '-q', 'origin', 'main');
+  for (const pushing of slow) pushing.destroy();
 });
 
 test('bytes that are no protocol are refused and the server lives on', async (t) => {

@@ -110,6 +110,7 @@ async function serveFetch(
   const answer = await answerUploadPack(repository, protocolVersion(request), body, signal);
   const headers = { ...NO_CACHE, 'content-type': 'application/x-git-upload-pack-result' };
   if (answer.kind === 'bytes') {
+    if (answer.failure !== undefined) door.report(answer.failure);
     response.writeHead(200, { ...headers, 'content-length': answer.bytes.length });
     response.end(answer.bytes);
     return;

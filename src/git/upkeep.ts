@@ -11,7 +11,7 @@ import { type PackRecord, packBlobKeys } from './truth.ts';
 /** More packs than this make every look-up slower than folding them costs. */
 const MOST_PACKS = 16;
 /** From here on, bitmaps pay: git then knows what a clone needs without walking the history. */
-const BITMAP_FROM_OBJECTS = 5_000;
+const BITMAP_FROM_OBJECTS = 1_000;
 /** Bitmaps are written anew when the repository has grown by this factor. */
 const BITMAP_GROWTH = 1.25;
 /** A blob that belongs to nobody for so long was left by a process that was killed before its transaction. */

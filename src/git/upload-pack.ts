@@ -1,18 +1,28 @@
+import { hash } from 'node:crypto';
 import type { Readable } from 'node:stream';
+import type { Clock } from '../kernel/clock.ts';
 import { answerLsRefs } from './advertisement.ts';
-import { GitFailure } from './failure.ts';
+import { MAX_KEPT_ANSWER_BYTES } from './answer-cache.ts';
+import { GitFailure, isGitFailure } from './failure.ts';
+import { writable } from './flow.ts';
 import { failureOf, type GitChild, type GitLimits } from './git-process.ts';
+import { HeldBody } from './held-body.ts';
 import { lineText, PacketReader } from './pkt-line.ts';
 import type { Repository } from './repository.ts';
 
 /** The answer to a POST to upload-pack. */
 export type UploadAnswer =
-  | { kind: 'bytes'; bytes: Buffer }
+  /** `failure` is git's, which has told the client in `bytes` what is wrong. */
+  | { kind: 'bytes'; bytes: Buffer; failure?: GitFailure }
   /** `ended` settles when git has ended and rejects when it failed; the stream must be read or destroyed. */
   | { kind: 'stream'; stream: Readable; ended: Promise<void>; stop(): void };
 
 /** Requests up to this size are read before git is started; longer ones can only be a fetch with many haves. */
 const HELD_BYTES = 1024 * 1024;
+/** Requests that first clones and updates of a few branches make; only their answers are kept. */
+const MAX_KEPT_REQUEST_BYTES = 16 * 1024;
+/** An answer that takes longer is passed on as it comes, so that the client sees progress. */
+const GATHER_MS = 250;
 const LIMITS: GitLimits = { wallMs: 4 * 3_600_000, cpuSeconds: 3_600, memoryBytes: 8 * 1024 ** 3 };
 
 /**
@@ -26,7 +36,7 @@ export async function answerUploadPack(
   input: AsyncIterable<Uint8Array>,
   signal?: AbortSignal,
 ): Promise<UploadAnswer> {
-  const body = await HeldBody.read(input);
+  const body = await HeldBody.read(input, HELD_BYTES);
   if (body.held.length === 0) return { kind: 'bytes', bytes: Buffer.alloc(0) };
   if (version === 2) {
     const reader = new PacketReader(only(body.held));
@@ -38,7 +48,64 @@ export async function answerUploadPack(
     }
     if (command !== 'command=fetch') throw new GitFailure('bad-request', 'unknown command');
   }
-  return stream(repository, version, body, signal);
+  return fetchObjects(repository, version, body, signal);
+}
+
+/** Answers from what is kept where the same was asked before. */
+async function fetchObjects(
+  repository: Repository,
+  version: 0 | 2,
+  body: HeldBody,
+  signal: AbortSignal | undefined,
+): Promise<UploadAnswer> {
+  if (!body.isWhole || body.held.length > MAX_KEPT_REQUEST_BYTES) return stream(repository, version, body, signal);
+  const { generation } = await repository.state();
+  const key = `${repository.id} ${generation} ${version} ${hash('sha256', body.held)}`;
+  const { answers } = repository.surroundings;
+  const known = await answers.find(key);
+  if (known !== null) return { kind: 'bytes', bytes: known };
+  if (!answers.begin(key)) return stream(repository, version, body, signal);
+  let answer: UploadAnswer | null = null;
+  try {
+    answer = await gather(await stream(repository, version, body, signal), repository.surroundings.clock);
+    return answer;
+  } finally {
+    answers.settle(key, answer?.kind === 'bytes' && answer.failure === undefined ? answer.bytes : null);
+  }
+}
+
+/** Waits for a short answer to be whole; a long or slow one is handed on as a stream, with nothing lost. */
+async function gather(answer: UploadAnswer, clock: Clock): Promise<UploadAnswer> {
+  if (answer.kind === 'bytes') return answer;
+  const chunks: Buffer[] = [];
+  let size = 0;
+  const isWhole = await new Promise<boolean>((resolve) => {
+    const timer = clock.after(GATHER_MS, () => finish(false));
+    const take = (chunk: Buffer) => {
+      chunks.push(chunk);
+      size += chunk.length;
+      if (size > MAX_KEPT_ANSWER_BYTES) finish(false);
+    };
+    const close = () => finish(true);
+    const finish = (whole: boolean) => {
+      timer.cancel();
+      answer.stream.pause().off('data', take).off('close', close).off('end', close);
+      resolve(whole);
+    };
+    answer.stream.on('data', take).on('close', close).on('end', close);
+  });
+  const bytes = Buffer.concat(chunks, size);
+  if (!isWhole) {
+    if (size > 0) answer.stream.unshift(bytes);
+    return answer;
+  }
+  try {
+    await answer.ended;
+    return { kind: 'bytes', bytes };
+  } catch (error) {
+    if (!isGitFailure(error, 'process-failed')) throw error;
+    return { kind: 'bytes', bytes, failure: error };
+  }
 }
 
 async function stream(
@@ -60,6 +127,8 @@ async function stream(
       lease.release();
       leave();
     });
+    // Whoever reads the stream to its end looks at this after; until then a failure is no unhandled one.
+    ended.catch(() => undefined);
     return { kind: 'stream', stream: child.stdout, ended, stop: () => child.kill() };
   } catch (error) {
     leave();
@@ -88,45 +157,10 @@ async function feed(child: GitChild, body: HeldBody): Promise<void> {
   }
   for await (const chunk of body.all()) {
     if (child.stdin.destroyed) return;
-    if (!child.stdin.write(chunk)) {
-      await new Promise<void>((resolve) => {
-        child.stdin.once('drain', resolve);
-        child.stdin.once('close', resolve);
-      });
-    }
+    child.stdin.write(chunk);
+    await writable(child.stdin);
   }
   child.stdin.end();
-}
-
-/** The first part of a request's body, and the rest as it comes. */
-class HeldBody {
-  readonly held: Buffer;
-  readonly isWhole: boolean;
-  readonly #rest: AsyncIterator<Uint8Array>;
-
-  private constructor(held: Buffer, isWhole: boolean, rest: AsyncIterator<Uint8Array>) {
-    this.held = held;
-    this.isWhole = isWhole;
-    this.#rest = rest;
-  }
-
-  static async read(input: AsyncIterable<Uint8Array>): Promise<HeldBody> {
-    const source = input[Symbol.asyncIterator]();
-    const chunks: Uint8Array[] = [];
-    let size = 0;
-    while (size <= HELD_BYTES) {
-      const { value, done } = await source.next();
-      if (done) return new HeldBody(Buffer.concat(chunks, size), true, source);
-      chunks.push(value);
-      size += value.length;
-    }
-    return new HeldBody(Buffer.concat(chunks, size), false, source);
-  }
-
-  async *all(): AsyncGenerator<Uint8Array> {
-    yield this.held;
-    for (let next = await this.#rest.next(); !next.done; next = await this.#rest.next()) yield next.value;
-  }
 }
 
 async function* only(bytes: Uint8Array): AsyncGenerator<Uint8Array> {

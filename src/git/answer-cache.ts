@@ -1,0 +1,44 @@
+/** Answers larger than this are not kept: they are mostly packs of first clones of large repositories. */
+export const MAX_KEPT_ANSWER_BYTES = 1024 * 1024;
+const MAX_TOTAL_BYTES = 16 * 1024 * 1024;
+
+/**
+ * Keeps the answers to fetches, because many builds clone the same commit: the same request to the same state of a
+ * repository has the same answer. Requests that come while the first one is at work wait for its answer.
+ */
+export class AnswerCache {
+  /** In order of use, the longest unused first. */
+  readonly #kept = new Map<string, Buffer>();
+  readonly #underWay = new Map<string, PromiseWithResolvers<Buffer | null>>();
+  #bytes = 0;
+
+  /** The answer that is known, or is being made; null when there is none and the caller must make his own. */
+  async find(key: string): Promise<Buffer | null> {
+    const kept = this.#kept.get(key);
+    if (kept === undefined) return (await this.#underWay.get(key)?.promise) ?? null;
+    this.#kept.delete(key);
+    this.#kept.set(key, kept);
+    return kept;
+  }
+
+  /** True when nobody makes the answer yet; whoever gets it must call {@link settle}. */
+  begin(key: string): boolean {
+    if (this.#underWay.has(key)) return false;
+    this.#underWay.set(key, Promise.withResolvers());
+    return true;
+  }
+
+  /** Ends what {@link begin} began. @param answer null when it failed or is too large to keep. */
+  settle(key: string, answer: Buffer | null): void {
+    this.#underWay.get(key)?.resolve(answer);
+    this.#underWay.delete(key);
+    if (answer === null || answer.length > MAX_KEPT_ANSWER_BYTES || this.#kept.has(key)) return;
+    this.#kept.set(key, answer);
+    this.#bytes += answer.length;
+    for (const [oldest, bytes] of this.#kept) {
+      if (this.#bytes <= MAX_TOTAL_BYTES) return;
+      this.#kept.delete(oldest);
+      this.#bytes -= bytes.length;
+    }
+  }
+}
