@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Clock, systemClock } from './kernel/clock.ts';
 import type { Config } from './kernel/config.ts';
@@ -12,6 +13,7 @@ import { Database } from './kernel/store/database.ts';
 import { kernelMigrations } from './kernel/store/kernel-tables.ts';
 import { type Migrations, migrate } from './kernel/store/migrate.ts';
 import { Gateway } from './kernel/wire/gateway.ts';
+import { CONNECTION_LIMITS } from './kernel/wire/limits.ts';
 import { listen } from './kernel/wire/listen.ts';
 
 /** A server that answers. */
@@ -51,12 +53,18 @@ export async function startServer(
       rootSecretAccessKey: root.secretAccessKey,
     };
     const kernel = await openKernel(config, services, clock, ids, options.database);
-    const { server, port } = await listen(new Gateway(kernel), config.host, config.port);
-    kernel.publicUrl = config.publicUrl === '' ? `http://${urlHost(config.host)}:${port}` : config.publicUrl;
+    const started = Promise.withResolvers<void>();
+    const gateway = new Gateway(kernel, started.promise);
+    const tls =
+      config.tlsCert === '' ? undefined : { cert: await readFile(config.tlsCert), key: await readFile(config.tlsKey) };
+    const { server, port } = await listen(gateway, config.host, config.port, CONNECTION_LIMITS, tls);
+    const scheme = tls === undefined ? 'http' : 'https';
+    kernel.publicUrl = config.publicUrl === '' ? `${scheme}://${urlHost(config.host)}:${port}` : config.publicUrl;
     const starting = services.map((service) => service.lifecycle?.start?.(kernel.serviceContext(service.eventSource)));
     await Promise.all(starting);
     await kernel.work.start();
     kernel.outbox.poke();
+    started.resolve();
     const stop = async () => {
       kernel.beginStop();
       server.close();

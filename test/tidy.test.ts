@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { test } from 'node:test';
+import { SETTINGS } from '../src/kernel/config.ts';
 import { services } from '../src/services.ts';
 import { operationsGolden, README_END, README_START, serviceTable } from '../tools/golden-files.ts';
 import { operationFiles } from '../tools/operation-index.ts';
@@ -112,6 +113,15 @@ test('every implemented operation stands in the file index, and the golden file 
 test("the README's table of services is the code's", () => {
   const readme = readFileSync('README.md', 'utf8');
   assert.ok(readme.includes(`${README_START}\n${serviceTable()}${README_END}`), 'run npm run golden');
+});
+
+test('every setting stands in the docs', () => {
+  const page = readFileSync('docs/settings.md', 'utf8');
+  const missing = SETTINGS.filter(({ flag, env }) => !page.includes(`\`--${flag}\` | \`${env}\``));
+  assert.deepEqual(
+    missing.map(({ flag }) => flag),
+    [],
+  );
 });
 
 test('every service tells what it is and where it deviates', () => {

@@ -13,6 +13,9 @@ export interface Config {
   databaseUrl: string;
   /** Address that clients use, without a trailing slash; empty to derive it from host and port. */
   publicUrl: string;
+  /** PEM files for HTTPS; both or neither. */
+  tlsCert: string;
+  tlsKey: string;
   rootAccessKeyId: string;
   rootSecretAccessKey: string;
   executor: 'auto' | 'process';
@@ -81,6 +84,8 @@ export const SETTINGS = [
   setting('publicUrl', 'public-url', '', 'address that clients use; http://host:port when empty', (value) =>
     value.replace(/\/+$/, ''),
   ),
+  setting('tlsCert', 'tls-cert', '', 'PEM file with the certificate chain; HTTPS instead of HTTP', text),
+  setting('tlsKey', 'tls-key', '', 'PEM file with the private key', text),
   setting(
     'rootAccessKeyId',
     'root-access-key-id',
@@ -122,5 +127,8 @@ export function readConfig(
   if ((rootAccessKeyId === '') !== (rootSecretAccessKey === '')) {
     throw new Error('SLIPWAY_ROOT_ACCESS_KEY_ID and SLIPWAY_ROOT_SECRET_ACCESS_KEY go together: set both or neither');
   }
+  const { tlsCert, tlsKey } = config as unknown as Config;
+  if ((tlsCert === '') !== (tlsKey === ''))
+    throw new Error('--tls-cert and --tls-key go together: give both or neither');
   return config as unknown as Config;
 }

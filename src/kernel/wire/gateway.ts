@@ -35,9 +35,14 @@ export class Gateway {
   readonly #kernel: Kernel;
   readonly #index: ServiceIndex;
   readonly #routes: readonly Route[];
+  #ready: Promise<unknown> | undefined;
 
-  constructor(kernel: Kernel) {
+  /** @param ready requests wait for it: the port is bound before the services, which must know it, have started. */
+  constructor(kernel: Kernel, ready?: Promise<unknown>) {
     this.#kernel = kernel;
+    this.#ready = ready?.then(() => {
+      this.#ready = undefined;
+    });
     this.#index = new ServiceIndex(kernel.services.values());
     this.#routes = [...kernel.services.values()].flatMap((service) => service.routes ?? []);
   }
@@ -58,6 +63,7 @@ export class Gateway {
     };
     closeStalled(message, response);
     try {
+      if (this.#ready !== undefined) await this.#ready;
       const route = this.#routes.find((one) => one.matches(progress.request));
       if (route !== undefined) await this.#serveRoute(route, progress);
       else await this.#serveApi(progress);
