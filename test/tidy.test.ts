@@ -7,7 +7,8 @@ import { services } from '../src/services.ts';
 import { operationsGolden, README_END, README_START, serviceTable } from '../tools/golden-files.ts';
 import { operationFiles } from '../tools/operation-index.ts';
 
-const MAX_LINES = 500;
+/** A test file is a list; it may be longer than code. */
+const MAX_LINES = { code: 500, tests: 800 };
 const sources = files('src').filter((file) => file.endsWith('.ts'));
 const ours = [...sources, ...['test', 'tools', 'bench'].flatMap(files).filter((file) => file.endsWith('.ts'))];
 
@@ -85,7 +86,8 @@ test('services import no SDK package at run time but their own', () => {
 });
 
 test('no file is too long to hold in the head', () => {
-  const long = ours.filter((file) => readFileSync(file, 'utf8').split('\n').length > MAX_LINES);
+  const limit = (file: string) => (file.endsWith('.test.ts') ? MAX_LINES.tests : MAX_LINES.code);
+  const long = ours.filter((file) => readFileSync(file, 'utf8').split('\n').length > limit(file));
   assert.deepEqual(long, []);
 });
 
@@ -97,7 +99,8 @@ test('no folder or file is a drawer for everything', () => {
 test('time and randomness come through the context', () => {
   const allowed = new Set(['src/kernel/clock.ts', 'src/kernel/ids.ts']);
   const wrong = sources.filter((file) => {
-    if (allowed.has(file) || file.endsWith('.test.ts') || file.startsWith('src/cli/')) return false;
+    if (allowed.has(file) || file.endsWith('.test.ts') || file.startsWith('src/cli/') || file.includes('/testing/'))
+      return false;
     return /\b(Date\.now\(|new Date\(\)|Math\.random\(|randomUUID\()/.test(readFileSync(file, 'utf8'));
   });
   assert.deepEqual(wrong, []);
