@@ -39,7 +39,8 @@ function found(
   commit: codecommitSdk.Commit,
   artifact: Awaited<ReturnType<typeof writeArtifact>>,
 ): Outcome {
-  const message = commit.message ?? '';
+  // git ends a message with a newline; variables and summaries show it without.
+  const message = (commit.message ?? '').replace(/\n+$/, '');
   const committed = dateOf(commit.committer);
   return {
     status: 'Succeeded',
