@@ -8,7 +8,7 @@ import { fileByPath, findFile, modeFor } from './file-changes.ts';
 import { fileModeOf, gitMode } from './file-modes.ts';
 import { isKeeper, keptFolders } from './kept-folders.ts';
 import { branchReferences, ofRepository } from './resources.ts';
-import { filePathOf, requireFileSize } from './rules.ts';
+import { filePathOf, newFilePathOf, requireFileSize } from './rules.ts';
 import { repositoryByName } from './store.ts';
 
 type Op<N extends OperationName<typeof sdk>> = Operation<typeof sdk, N>;
@@ -79,7 +79,7 @@ function entriesOf(input: sdk.CreateCommitCommandInput): FileEntry[] {
 }
 
 function putEntry({ filePath, fileContent, fileMode, sourceFile }: sdk.PutFileEntry): FileEntry {
-  const path = filePathOf(filePath ?? '');
+  const path = newFilePathOf(filePath ?? '');
   const mode = plainMode(fileMode);
   if (fileContent !== undefined && sourceFile !== undefined) {
     throw fault(sdk.FileContentAndSourceFileSpecifiedException, `Both content and a source file are given for ${path}`);

@@ -7,7 +7,7 @@ import { type Base, commitToBranch } from './branch-commits.ts';
 import { fileModeOf, gitMode, isSubmodule } from './file-modes.ts';
 import { keptFolders } from './kept-folders.ts';
 import { branchReferences, ofRepository } from './resources.ts';
-import { filePathOf, requireFileSize } from './rules.ts';
+import { filePathOf, newFilePathOf, requireFileSize } from './rules.ts';
 import { repositoryByName } from './store.ts';
 
 type Op<N extends OperationName<typeof sdk>> = Operation<typeof sdk, N>;
@@ -19,7 +19,7 @@ export const PutFile: Op<'PutFile'> = {
   async handle(input, ctx) {
     const { branchName, parentCommitId, name, email, commitMessage: message, fileContent, fileMode } = input;
     const repository = await repositoryByName(ctx, ctx, input.repositoryName);
-    const path = filePathOf(input.filePath);
+    const path = newFilePathOf(input.filePath);
     requireFileSize(fileContent);
     let blobId = '';
     const draft = { branchName, parentCommitId, name, email, message };

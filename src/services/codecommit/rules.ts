@@ -56,16 +56,15 @@ export function checkCommitTexts(texts: {
 
 /**
  * The path of a file or folder as git has it: without leading or trailing slash, '' for the root.
- * @throws InvalidPathException for what git, or a checkout on any system, would take for something else
+ * @throws InvalidPathException
  */
 export function gitPath(path: string): string {
   const trimmed = path.replace(/^\/+|\/+$/g, '');
   if (trimmed === '') return '';
   const isBad =
     trimmed.length > MAX_PATH_CHARACTERS ||
-    !trimmed.isWellFormed() ||
-    /[\p{Cc}\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/u.test(trimmed) ||
-    trimmed.split(/[/\\]/).some(isBadName);
+    trimmed.includes('\0') ||
+    trimmed.split('/').some((name) => name === '' || name === '.' || name === '..');
   if (isBad) throw fault(sdk.InvalidPathException, `${shown(path)} is not a valid path`);
   return trimmed;
 }
@@ -74,6 +73,21 @@ export function gitPath(path: string): string {
 export function filePathOf(path: string): string {
   const clean = gitPath(path);
   if (clean === '') throw fault(sdk.PathRequiredException, 'A file path is required.');
+  return clean;
+}
+
+/**
+ * As {@link filePathOf}, of a file that shall be written. What others may have pushed can be read and deleted; what
+ * some system would take for something else on checkout is not written.
+ * @throws PathRequiredException, InvalidPathException
+ */
+export function newFilePathOf(path: string): string {
+  const clean = filePathOf(path);
+  const isBad =
+    !clean.isWellFormed() ||
+    /[\p{Cc}\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/u.test(clean) ||
+    clean.split(/[/\\]/).some(isBadName);
+  if (isBad) throw fault(sdk.InvalidPathException, `${shown(path)} is not a valid path`);
   return clean;
 }
 
@@ -89,15 +103,11 @@ export function requireFileSize(content: Uint8Array): void {
 /** Characters that HFS+ ignores in names. */
 const IGNORABLE = /[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]/g;
 
-/** Empty parts, steps upwards and everything that some file system takes for git's own folder. */
+/** What some file system takes for a step upwards or for git's own folder. */
 function isBadName(name: string): boolean {
-  if (name === '' || name === '.' || name === '..') return true;
-  const plain = name
-    .replace(IGNORABLE, '')
-    .toLowerCase()
-    .replace(/:.*$/, '')
-    .replace(/[. ]+$/, '');
-  return plain === '' || plain === '.git' || /^git~\d+$/.test(plain);
+  const plain = name.replace(IGNORABLE, '').toLowerCase();
+  const stem = plain.replace(/:.*$/, '').replace(/[. ]+$/, '');
+  return /^[. ]*$/.test(plain) || stem === '.git' || /^git~\d+$/.test(stem);
 }
 
 function shown(text: string): string {
