@@ -33,15 +33,13 @@ async function repositoryServer(t: TestContext): Promise<TestServer> {
 async function commit({ root_ }: TestServer, content: string, branchName = 'main'): Promise<string> {
   const { codecommit } = root_;
   const { branches = [] } = await codecommit.listBranches({ repositoryName: 'app' });
-  const from = branches.includes(branchName) ? branchName : branches[0];
-  const parent =
-    from === undefined
-      ? undefined
-      : (await codecommit.getBranch({ repositoryName: 'app', branchName: from })).branch!.commitId;
+  const { branch } = branches.includes(branchName)
+    ? await codecommit.getBranch({ repositoryName: 'app', branchName })
+    : {};
   const { commitId } = await codecommit.createCommit({
     repositoryName: 'app',
     branchName,
-    parentCommitId: parent,
+    parentCommitId: branch?.commitId,
     authorName: 'Ada',
     email: 'ada@example.com',
     commitMessage: `say "${content}"`,
@@ -111,6 +109,7 @@ describe('a CodeCommit source', () => {
     const { pipelineExecution } = await codepipeline.getPipelineExecution({ pipelineName: 'p', pipelineExecutionId });
     assert.deepEqual(pipelineExecution!.trigger, { triggerType: 'PollForSourceChanges', triggerDetail: 'Pull' });
     assert.equal(pipelineExecution!.artifactRevisions![0]!.revisionSummary, 'say "one"');
+    await server.root_.codecommit.createBranch({ repositoryName: 'app', branchName: 'dev', commitId });
     await commit(server, 'other', 'dev');
     assert.equal(
       (await codepipeline.listPipelineExecutions({ pipelineName: 'p' })).pipelineExecutionSummaries!.length,
