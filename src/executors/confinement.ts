@@ -117,7 +117,8 @@ export interface ConfinedFolders {
  * The bubblewrap command line up to and including what changes the user; the command follows. The script gets its own
  * process and IPC namespaces and dies with the server; the host is read-only, without other people's homes, the
  * daemons' sockets and `hidden`; the network is the host's, because builds call the API on loopback.
- * @param searchPath the script's PATH: tools in a home folder are shown, the rest of that home is not.
+ * @param searchPath the server's PATH, never the script's, which could name anything: tools in a home folder are shown,
+ *   the rest of that home is not.
  */
 export function bubblewrapCommand(
   { bwrap, setpriv, hostMounts }: Extract<Confinement, { kind: 'bubblewrap' }>,
@@ -127,7 +128,9 @@ export function bubblewrapCommand(
   const { workspace, home, temporary, readOnly } = folders;
   const tools = toolFolders(searchPath);
   // Empty memory-backed folders over what would otherwise show.
-  const hidden = folders.hidden.filter((path) => !isPrivate(path) || tools.some((folder) => isBelow(path, folder)));
+  const hidden = folders.hidden.filter(
+    (path) => !isPrivate(path) || tools.some((folder) => isBelow(path, folder) || isBelow(folder, path)),
+  );
   return [
     bwrap,
     '--die-with-parent',

@@ -24,9 +24,21 @@ import { LogPump, pumpReports } from './run-streams.ts';
 const SILENCE_MS = 1_000;
 const DEFAULT_PROCESSES = 4_096;
 
-/** No core files; a ceiling on processes, by the option of `ulimit` that dash or bash has; the folder; the command. */
+/**
+ * No core files; a ceiling on processes, by the option of `ulimit` that dash or bash has; the folder; variables up to
+ * `--`; the command.
+ */
 const LAUNCHER =
-  'ulimit -c 0; [ -z "$0" ] || ulimit -p "$0" 2>/dev/null || ulimit -u "$0" 2>/dev/null; cd "$1" && shift && exec "$@"';
+  'ulimit -c 0; [ -z "$0" ] || ulimit -p "$0" 2>/dev/null || ulimit -u "$0" 2>/dev/null; ' +
+  'cd "$1" && shift && while [ "$1" != -- ]; do export "$1"; shift; done && shift && exec "$@"';
+
+/**
+ * What the C library does at the start of every program by these variables: load code, read and write files. Bubblewrap
+ * and setpriv start outside of the confinement or with more rights than the script, so only the script gets them. The
+ * list is glibc's of what it ignores in programs that gain rights, with the variables of locales and of musl.
+ */
+const LOADER_VARIABLE =
+  /^(LD_.*|MALLOC_.*|MUSL_.*|LC_.*|LANG|LANGUAGE|GCONV_PATH|GETCONF_DIR|GLIBC_TUNABLES|HOSTALIASES|LOCALDOMAIN|LOCPATH|NIS_PATH|NLSPATH|RESOLV_HOST_CONF|RES_OPTIONS|TMPDIR|TZ|TZDIR|ENV|BASH_ENV)$/;
 
 /** What every process of a run carries in its environment, so that a later server finds it. */
 export function runMark(runId: string): string {
@@ -39,6 +51,8 @@ export interface Launch {
   layout: RunLayout;
   confinement: Confinement;
   hidden: readonly string[];
+  /** The server's PATH: whose tools a confined script sees. The script's own PATH is in its environment. */
+  searchPath: string;
   folder: RunFolder;
   pipes: LogPipes;
   clock: Clock;
@@ -69,9 +83,10 @@ export async function launch(request: Launch): Promise<ProcessRun> {
     pipe = await pipes.take();
     const command = commandLine(request);
     const [markName, markValue] = runMark(spec.id).split('=') as [string, string];
+    const ordinary = Object.entries(spec.environment).filter(([name]) => !LOADER_VARIABLE.test(name));
     const child = spawn(command[0]!, command.slice(1), {
       cwd: '/',
-      env: { ...spec.environment, [markName]: markValue },
+      env: { ...Object.fromEntries(ordinary), [markName]: markValue },
       stdio: ['ignore', pipe.writer, pipe.writer, 'pipe', ...(isConfined ? (['pipe'] as const) : [])],
       // Its own session: a Ctrl-C at the server's terminal is for the server.
       detached: true,
@@ -100,10 +115,13 @@ export async function launch(request: Launch): Promise<ProcessRun> {
   }
 }
 
-function commandLine({ spec, layout, confinement, hidden, folder }: Launch): string[] {
+function commandLine({ spec, layout, confinement, hidden, searchPath, folder }: Launch): string[] {
   const limit = confinement.kind === 'none' ? '' : String(spec.limits.processes ?? DEFAULT_PROCESSES);
   const shell = spec.shell === 'bash' ? ['bash', '--noprofile', '--norc'] : ['/bin/sh'];
-  const launcher = ['/bin/sh', '-c', LAUNCHER, limit, layout.workspace, ...shell];
+  const variables = Object.entries(spec.environment)
+    .filter(([name]) => LOADER_VARIABLE.test(name))
+    .map(([name, value]) => `${name}=${value}`);
+  const launcher = ['/bin/sh', '-c', LAUNCHER, limit, layout.workspace, ...variables, '--', ...shell];
   if (confinement.kind === 'none') return [...launcher, `${folder.readOnly}/script.sh`];
   const wrap = bubblewrapCommand(
     confinement,
@@ -114,7 +132,7 @@ function commandLine({ spec, layout, confinement, hidden, folder }: Launch): str
       readOnly: { host: folder.readOnly, inside: '/codebuild/readonly' },
       hidden,
     },
-    spec.environment['PATH'] ?? '',
+    searchPath,
   );
   return [...wrap, ...launcher, '/codebuild/readonly/script.sh'];
 }

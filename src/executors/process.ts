@@ -87,12 +87,13 @@ export class ProcessExecutor implements Executor {
     const { confinement } = this;
     const hostVariables = HOST_VARIABLES.map((name) => [name, this.#options.hostEnvironment[name]] as const);
     const layout = this.layout(spec.id);
+    const searchPath = this.#options.hostEnvironment['PATH'] ?? DEFAULT_PATH;
     const run = await launch({
       spec: {
         ...spec,
         environment: {
           ...Object.fromEntries(hostVariables.filter((entry): entry is [string, string] => entry[1] !== undefined)),
-          PATH: this.#options.hostEnvironment['PATH'] ?? DEFAULT_PATH,
+          PATH: searchPath,
           HOME: layout.home,
           ...spec.environment,
         },
@@ -101,6 +102,7 @@ export class ProcessExecutor implements Executor {
       layout,
       confinement,
       hidden: this.#options.hidden,
+      searchPath,
       folder: this.#folder(spec.id),
       pipes: this.#pipes,
       clock: this.#options.clock,
