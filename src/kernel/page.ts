@@ -23,13 +23,13 @@ export function cursorOf<T>(
   if (token === undefined || token === '') return undefined;
   const bytes = Buffer.from(token, 'base64url');
   const body = bytes.subarray(MAC_BYTES);
-  const expected = mac(ctx, scope, body);
-  if (bytes.length <= MAC_BYTES || !timingSafeEqual(expected, bytes.subarray(0, MAC_BYTES))) throw invalid();
+  const isWhole = bytes.length > MAC_BYTES && bytes.toString('base64url') === token;
+  if (!isWhole || !timingSafeEqual(mac(ctx, scope, body), bytes.subarray(0, MAC_BYTES))) throw invalid();
   return JSON.parse(body.toString('utf8')) as T;
 }
 
 function mac(ctx: Context, scope: string, body: Buffer): Buffer {
-  const text = Buffer.concat([Buffer.from(`${ctx.account}/${ctx.region}/${scope}\0`), body]);
+  const text = Buffer.concat([Buffer.from(JSON.stringify([ctx.account, ctx.region, scope])), body]);
   return ctx.secrets.mac('page-token', text).subarray(0, MAC_BYTES);
 }
 

@@ -1,6 +1,6 @@
 import { createCipheriv, createDecipheriv, createHmac, hkdfSync } from 'node:crypto';
-import { chmod, open, readFile } from 'node:fs/promises';
 import { systemIds } from './ids.ts';
+import { readOrMake } from './store/durable-file.ts';
 
 const KEY_BYTES = 32;
 const NONCE_BYTES = 12;
@@ -35,9 +35,12 @@ export class Secrets {
   /** Opens what {@link seal} made. @throws when it was changed or moved */
   open(purpose: string, bound: string, sealed: string): Buffer {
     const bytes = Buffer.from(sealed, 'base64');
-    const decipher = createDecipheriv('aes-256-gcm', this.#key(purpose), bytes.subarray(0, NONCE_BYTES));
-    decipher.setAAD(Buffer.from(bound)).setAuthTag(bytes.subarray(bytes.length - TAG_BYTES));
-    return Buffer.concat([decipher.update(bytes.subarray(NONCE_BYTES, bytes.length - TAG_BYTES)), decipher.final()]);
+    if (bytes.length < NONCE_BYTES + TAG_BYTES) throw new Error('this is no sealed text');
+    const end = bytes.length - TAG_BYTES;
+    const nonce = bytes.subarray(0, NONCE_BYTES);
+    const decipher = createDecipheriv('aes-256-gcm', this.#key(purpose), nonce, { authTagLength: TAG_BYTES });
+    decipher.setAAD(Buffer.from(bound)).setAuthTag(bytes.subarray(end));
+    return Buffer.concat([decipher.update(bytes.subarray(NONCE_BYTES, end)), decipher.final()]);
   }
 
   /** A keyed digest (HMAC-SHA-256) that only this installation can make. */
@@ -48,17 +51,6 @@ export class Secrets {
 
 /** Reads the installation's root key, or makes it on first start: a file of mode 0600. */
 export async function loadRootKey(path: string): Promise<Buffer> {
-  try {
-    const file = await open(path, 'wx', 0o600);
-    try {
-      await file.writeFile(`${systemIds.bytes(KEY_BYTES).toString('base64')}\n`);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    await chmod(path, 0o600);
-  }
-  return Buffer.from((await readFile(path, 'utf8')).trim(), 'base64');
+  const text = await readOrMake(path, () => `${systemIds.bytes(KEY_BYTES).toString('base64')}\n`);
+  return Buffer.from(text.trim(), 'base64');
 }

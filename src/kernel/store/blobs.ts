@@ -4,6 +4,7 @@ import { type FileHandle, mkdir, open, opendir, rename, rm, stat } from 'node:fs
 import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { systemIds } from '../ids.ts';
+import { syncFolder } from './durable-file.ts';
 
 /** Thrown by {@link BlobStore.get} and {@link BlobStore.size} for a key that holds nothing. */
 export class BlobNotFoundError extends Error {
@@ -43,7 +44,8 @@ const READ_CHUNK_BYTES = 256 * 1024;
 export class FolderBlobStore implements BlobStore {
   readonly #root: string;
   readonly #temporary: string;
-  readonly #madeFolders = new Set<string>();
+  /** Folders that are there for good, or on their way to it. */
+  readonly #folders = new Map<string, Promise<void>>();
 
   constructor(root: string) {
     this.#root = root;
@@ -52,8 +54,10 @@ export class FolderBlobStore implements BlobStore {
 
   /** Makes the folder and removes what a killed process left half written. */
   async open(): Promise<void> {
+    await mkdir(this.#root, { recursive: true });
+    await syncFolder(dirname(this.#root));
     await rm(this.#temporary, { recursive: true, force: true });
-    await mkdir(this.#temporary, { recursive: true });
+    await mkdir(this.#temporary);
   }
 
   #path(key: string): string {
@@ -88,14 +92,26 @@ export class FolderBlobStore implements BlobStore {
     return { size, sha256: hash.digest('hex') };
   }
 
-  /** Makes a folder and syncs the parents that changed: a synced file in an unsynced folder is lost with the power. */
-  async #makeFolder(folder: string): Promise<void> {
-    if (this.#madeFolders.has(folder)) return;
-    const first = await mkdir(folder, { recursive: true });
-    if (first !== undefined) {
-      for (let at = folder; at.length >= dirname(first).length; at = dirname(at)) await syncFolder(at);
+  /**
+   * Makes a folder whose entry in its parent is on stable storage: a synced file in an unsynced folder is lost with the
+   * power. Those who come while that is under way wait for it.
+   */
+  #makeFolder(folder: string): Promise<void> {
+    if (folder === this.#root) return Promise.resolve();
+    let made = this.#folders.get(folder);
+    if (made === undefined) {
+      made = this.#makeInParent(folder);
+      this.#folders.set(folder, made);
+      made.catch(() => this.#folders.delete(folder));
     }
-    this.#madeFolders.add(folder);
+    return made;
+  }
+
+  async #makeInParent(folder: string): Promise<void> {
+    const parent = dirname(folder);
+    await this.#makeFolder(parent);
+    await mkdir(folder, { recursive: true });
+    await syncFolder(parent);
   }
 
   async get(key: string, range?: ByteRange): Promise<Readable> {
@@ -114,10 +130,12 @@ export class FolderBlobStore implements BlobStore {
 
   async size(key: string): Promise<number> {
     try {
-      return (await stat(this.#path(key))).size;
+      const found = await stat(this.#path(key));
+      if (found.isFile()) return found.size;
     } catch (error) {
       throw notFound(key, error);
     }
+    throw new BlobNotFoundError(key);
   }
 
   async delete(key: string): Promise<void> {
@@ -146,17 +164,9 @@ async function writeAll(file: FileHandle, chunk: Uint8Array): Promise<void> {
   }
 }
 
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}
-
 function isMissing(error: unknown): boolean {
-  return (error as NodeJS.ErrnoException).code === 'ENOENT';
+  const { code } = error as NodeJS.ErrnoException;
+  return code === 'ENOENT' || code === 'ENOTDIR';
 }
 
 function notFound(key: string, error: unknown): unknown {

@@ -1,7 +1,8 @@
-import { mkdir, open, readFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { ALNUM, BASE32, type Ids } from '../ids.ts';
+import { readOrMake } from './durable-file.ts';
 
 /** Thrown when another process works on the data folder. */
 export class DataFolderBusyError extends Error {
@@ -34,22 +35,10 @@ export interface RootCredentials {
 
 /** Reads the root user's key, or makes it on first start: a file of mode 0600. */
 export async function loadRootCredentials(folder: string, ids: Ids): Promise<RootCredentials> {
-  const path = join(folder, 'root-credentials.json');
-  try {
-    const made: RootCredentials = {
-      accessKeyId: `AKIA${ids.string(16, BASE32)}`,
-      secretAccessKey: ids.string(40, ALNUM),
-    };
-    const file = await open(path, 'wx', 0o600);
-    try {
-      await file.writeFile(`${JSON.stringify(made)}\n`);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    return made;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-  }
-  return JSON.parse(await readFile(path, 'utf8')) as RootCredentials;
+  const make = (): RootCredentials => ({
+    accessKeyId: `AKIA${ids.string(16, BASE32)}`,
+    secretAccessKey: ids.string(40, ALNUM),
+  });
+  const text = await readOrMake(join(folder, 'root-credentials.json'), () => `${JSON.stringify(make())}\n`);
+  return JSON.parse(text) as RootCredentials;
 }

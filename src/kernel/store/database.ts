@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { setTimeout as pause } from 'node:timers/promises';
 import { Kysely, type Transaction } from 'kysely';
 import {
   type DatabaseKind,
@@ -10,7 +11,11 @@ import {
 } from './dialect.ts';
 
 const MAX_RETRIES = 20;
-const POOL_SIZE = 16;
+/** Retries without a pause; then they wait longer and longer, so that those in each other's way get apart. */
+const QUICK_RETRIES = 3;
+const MAX_PAUSE_MS = 50;
+const READERS = 8;
+const WRITERS = 8;
 
 /** Tables are typed where they are used: every service casts to its own. */
 // biome-ignore lint/suspicious/noExplicitAny: a service's tables are known to the service alone
@@ -18,12 +23,18 @@ export type AnyDb = Kysely<any>;
 // biome-ignore lint/suspicious/noExplicitAny: as above
 export type AnyTransaction = Transaction<any>;
 
-const open = new AsyncLocalStorage<true>();
+/** The transaction that the running code is part of. What it started may outlive it. */
+const current = new AsyncLocalStorage<{ open: boolean }>();
+
+/** Runs what belongs to no transaction, even where it is called within one: timers and wake-ups of the kernel. */
+export function outsideTransaction<T>(run: () => T): T {
+  return current.exit(run);
+}
 
 /** The state of an installation: one SQLite file, or a PostgreSQL database shared by any number of nodes. */
 export class Database {
   readonly kind: DatabaseKind;
-  /** For reads outside a transaction. On SQLite it cannot write. */
+  /** For reads outside a transaction. It cannot write (with PGlite, which has one connection, it could). */
   readonly reader: AnyDb;
   readonly #writer: AnyDb;
 
@@ -41,9 +52,10 @@ export class Database {
 
   /** Opens a PostgreSQL database. @param url `postgres://user:password@host/name` */
   static async postgres(url: string): Promise<Database> {
-    const db = new Kysely<never>({ dialect: await postgresDialect(url, POOL_SIZE) });
-    await requireByteCollation(db);
-    return new Database('postgres', db, db);
+    const writer = new Kysely<never>({ dialect: await postgresDialect(url, WRITERS, false) });
+    const reader = new Kysely<never>({ dialect: await postgresDialect(url, READERS, true) });
+    await requireByteCollation(reader);
+    return new Database('postgres', reader, writer);
   }
 
   /** Wraps a PGlite client, for tests of the PostgreSQL dialect. */
@@ -59,14 +71,19 @@ export class Database {
    * database and changes nothing else.
    */
   async transaction<T>(run: (tx: AnyTransaction) => Promise<T>): Promise<T> {
-    if (open.getStore())
+    if (current.getStore()?.open) {
       throw new Error('a transaction is open here: nothing but its own database may be awaited in it');
+    }
     for (let attempt = 1; ; attempt++) {
+      const scope = { open: true };
       try {
-        return await open.run(true, () => this.#begin().execute(run));
+        return await current.run(scope, () => this.#begin().execute(run));
       } catch (error) {
         if (!isRetryable(error) || attempt >= MAX_RETRIES) throw error;
+      } finally {
+        scope.open = false;
       }
+      if (attempt > QUICK_RETRIES) await pause(Math.min(2 ** (attempt - QUICK_RETRIES), MAX_PAUSE_MS));
     }
   }
 

@@ -1,5 +1,5 @@
 /** The only place where the two database dialects differ. */
-import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import { DatabaseSync } from 'node:sqlite';
 import {
   type ColumnDataType,
   type Dialect,
@@ -25,39 +25,57 @@ function bindable(value: unknown): string | number | bigint | null | Uint8Array 
   return (value ?? null) as string | number | bigint | null | Uint8Array;
 }
 
+/** A compiled statement as Kysely's SQLite dialect uses it. */
+interface Prepared {
+  /** True for a statement that gives rows. */
+  readonly reader: boolean;
+  all(parameters: readonly unknown[]): unknown[];
+  run(parameters: readonly unknown[]): { changes: number | bigint; lastInsertRowid: number | bigint };
+  iterate(parameters: readonly unknown[]): Iterable<unknown>;
+}
+
 /** `node:sqlite` in the shape that Kysely's SQLite dialect expects, with compiled statements kept. */
 class SqliteHandle {
   readonly #database: DatabaseSync;
-  readonly #statements = new Map<string, StatementSync>();
+  readonly #prepared = new Map<string, Prepared>();
 
   constructor(database: DatabaseSync) {
     this.#database = database;
   }
 
-  prepare(text: string) {
-    const statement = this.#statement(text);
+  prepare(text: string): Prepared {
+    // SQLite itself rolls back on some errors, a full disk for one: a second time would be an error that hides the first.
+    if (text === 'rollback' && !this.#database.isTransaction) return NOTHING;
+    const known = this.#prepared.get(text);
+    if (known !== undefined) return known;
+    const prepared = this.#compile(text);
+    if (this.#prepared.size >= CACHED_STATEMENTS) this.#prepared.clear();
+    this.#prepared.set(text, prepared);
+    return prepared;
+  }
+
+  #compile(text: string): Prepared {
+    const statement = this.#database.prepare(text);
     return {
       reader: statement.columns().length > 0,
-      all: (parameters: readonly unknown[]) => statement.all(...parameters.map(bindable)),
-      run: (parameters: readonly unknown[]) => statement.run(...parameters.map(bindable)),
-      iterate: (parameters: readonly unknown[]) => statement.iterate(...parameters.map(bindable)),
+      all: (parameters) => statement.all(...parameters.map(bindable)),
+      run: (parameters) => statement.run(...parameters.map(bindable)),
+      iterate: (parameters) => statement.iterate(...parameters.map(bindable)),
     };
   }
 
-  #statement(text: string): StatementSync {
-    const known = this.#statements.get(text);
-    if (known !== undefined) return known;
-    const statement = this.#database.prepare(text);
-    if (this.#statements.size >= CACHED_STATEMENTS) this.#statements.clear();
-    this.#statements.set(text, statement);
-    return statement;
-  }
-
   close(): void {
-    this.#statements.clear();
+    this.#prepared.clear();
     this.#database.close();
   }
 }
+
+const NOTHING: Prepared = {
+  reader: false,
+  all: () => [],
+  run: () => ({ changes: 0, lastInsertRowid: 0 }),
+  iterate: () => [],
+};
 
 /**
  * One connection to an SQLite file: write-ahead log, every commit synced to the disk (`synchronous=FULL`).
@@ -70,12 +88,23 @@ export function sqliteDialect(path: string, readOnly: boolean): Dialect {
   return new SqliteDialect({ database: new SqliteHandle(database) as never });
 }
 
-/** A pool of connections to PostgreSQL. 64-bit integers come back as numbers: ours stay below 2^53. */
-export async function postgresDialect(url: string, poolSize: number): Promise<Dialect> {
+/**
+ * A pool of connections to PostgreSQL. 64-bit integers come back as numbers: ours stay below 2^53.
+ * @param readOnly for the connections that answer reads outside transactions.
+ */
+export async function postgresDialect(url: string, poolSize: number, readOnly: boolean): Promise<Dialect> {
   // Loaded when it is used: most installations keep their state in SQLite and start faster without it.
   const { default: pg } = await import('pg');
   pg.types.setTypeParser(pg.types.builtins.INT8, Number);
-  return new PostgresDialect({ pool: new pg.Pool({ connectionString: url, max: poolSize }) });
+  const pool = new pg.Pool({
+    connectionString: url,
+    max: poolSize,
+    ...(readOnly ? { options: '-c default_transaction_read_only=on' } : {}),
+  });
+  // A connection that breaks while nobody uses it (the database restarts) is replaced by the pool when the next one is
+  // needed; unheard, the event would end the process.
+  pool.on('error', () => undefined);
+  return new PostgresDialect({ pool });
 }
 
 /** PGlite, an embedded PostgreSQL: for tests of the PostgreSQL dialect only. */
@@ -97,4 +126,9 @@ export async function requireByteCollation(db: Kysely<never>): Promise<void> {
 export function isRetryable(error: unknown): boolean {
   const code = (error as { code?: unknown }).code;
   return code === '40001' || code === '40P01';
+}
+
+/** True for text that PostgreSQL does not store (U+0000), which is its sender's mistake. */
+export function isUnstorable(error: unknown): boolean {
+  return (error as { code?: unknown } | undefined)?.code === '22021';
 }

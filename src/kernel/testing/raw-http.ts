@@ -29,7 +29,7 @@ const sha256 = (text: string | Buffer) =>
     .digest('hex');
 
 /**
- * Signs a request with Signature Version 4 over all of its headers; paths and queries must be in canonical form already.
+ * Signs a request with Signature Version 4 over all of its headers; what is encoded must be so in canonical form already.
  * @param at time of the signature, now by default. @returns the headers to send
  */
 export function signedHeaders(
@@ -49,7 +49,12 @@ export function signedHeaders(
   const [plain = '', query = ''] = path.split('?');
   const lines = names.map((name) => `${name}:${headers[name]!.trim()}\n`).join('');
   const payload = headers['x-amz-content-sha256']!;
-  const canonical = `${method}\n${plain}\n${query}\n${lines}\n${names.join(';')}\n${payload}`;
+  // Paths are encoded once more to be signed, except for S3; parameters are sorted.
+  const signedPath = service === 's3' ? plain : plain.split('/').map(encodeURIComponent).join('/');
+  const byName = (pair: string) => pair.replace('=', '\0');
+  const pairs = query === '' ? [] : query.split('&');
+  const signedQuery = pairs.sort((a, b) => (byName(a) < byName(b) ? -1 : 1)).join('&');
+  const canonical = `${method}\n${signedPath}\n${signedQuery}\n${lines}\n${names.join(';')}\n${payload}`;
   const scope = `${date}/us-east-1/${service}/aws4_request`;
   const key = hmac(hmac(hmac(hmac(`AWS4${keys.secretAccessKey}`, date), 'us-east-1'), service), 'aws4_request');
   const signature = hmac(key, `AWS4-HMAC-SHA256\n${timestamp}\n${scope}\n${sha256(canonical)}`).toString('hex');

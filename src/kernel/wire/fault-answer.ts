@@ -1,5 +1,6 @@
 import type { ErrorStyle } from '../auth/auth-faults.ts';
 import { Fault } from '../fault.ts';
+import { isUnstorable } from '../store/dialect.ts';
 import { commonFault, spell } from './errors.ts';
 import { writeJson } from './json-value.ts';
 import type { RestAnswer } from './rest-binding.ts';
@@ -22,13 +23,7 @@ export function spellFault(
   style: ErrorStyle,
   errorSchema: ((name: string) => unknown) | undefined,
 ): SpelledFault {
-  const fault =
-    error instanceof Fault
-      ? error
-      : commonFault(
-          'InternalFailure',
-          'The request processing has failed because of an unknown error, exception or failure.',
-        );
+  const fault = faultOf(error);
   const schema = errorSchema?.(fault.name);
   if (schema !== undefined) {
     const shape = errorShape(schema);
@@ -50,6 +45,14 @@ export function spellFault(
     shape: undefined,
     members: fault.members,
   };
+}
+
+function faultOf(error: unknown): Fault {
+  if (error instanceof Fault) return error;
+  if (isUnstorable(error))
+    return commonFault('ValidationError', 'The request contains characters that cannot be stored.');
+  const message = 'The request processing has failed because of an unknown error, exception or failure.';
+  return commonFault('InternalFailure', message, error);
 }
 
 /** The answer for a fault in the style of the service. */
