@@ -1,5 +1,5 @@
 import { GitFailure } from './failure.ts';
-import { FLUSH, lineText, type PacketReader, pktLine } from './pkt-line.ts';
+import { lineText, type PacketReader, pktText } from './pkt-line.ts';
 import { ZERO_ID } from './ref-name.ts';
 import type { Ref, RepositoryState } from './truth.ts';
 
@@ -50,19 +50,12 @@ const MAX_REF_PREFIXES = 65_536;
  * Version 2 (gitprotocol-v2) names no references; it exists for upload-pack only.
  */
 export function advertise(service: GitService, version: 0 | 2, state: RepositoryState): Buffer {
-  const packets = [pktLine(`# service=${service}\n`), FLUSH];
-  if (version === 2 && service === 'git-upload-pack') packets.push(...v2Capabilities());
-  else packets.push(...referenceLines(service, state));
-  packets.push(FLUSH);
-  return Buffer.concat(packets);
+  const isV2 = version === 2 && service === 'git-upload-pack';
+  const lines = isV2 ? V2_CAPABILITIES.map((line) => `${line}\n`) : referenceLines(service, state);
+  return Buffer.concat([pktText([`# service=${service}\n`]), pktText(lines)]);
 }
 
-/** What a client sees first over SSH, where no service line is needed. */
-export function v2Capabilities(): Buffer[] {
-  return V2_CAPABILITIES.map((line) => pktLine(`${line}\n`));
-}
-
-function referenceLines(service: GitService, state: RepositoryState): Buffer[] {
+function referenceLines(service: GitService, state: RepositoryState): string[] {
   const isUpload = service === 'git-upload-pack';
   const head = state.head === null ? undefined : state.refs.get(state.head);
   const capabilities = isUpload ? [...UPLOAD_CAPABILITIES] : [...RECEIVE_CAPABILITIES];
@@ -78,14 +71,14 @@ function referenceLines(service: GitService, state: RepositoryState): Buffer[] {
   }
   if (lines.length === 0) lines.push(`${ZERO_ID} capabilities^{}`);
   lines[0] += `\0${capabilities.join(' ')}`;
-  return lines.map((line) => pktLine(`${line}\n`));
+  return lines.map((line) => `${line}\n`);
 }
 
 interface LsRefs {
   peel: boolean;
   symrefs: boolean;
   unborn: boolean;
-  prefixes: string[];
+  prefixes: Set<string>;
 }
 
 /**
@@ -94,18 +87,17 @@ interface LsRefs {
  */
 export async function answerLsRefs(request: PacketReader, state: RepositoryState): Promise<Buffer> {
   const wanted = await readLsRefs(request);
-  const packets: Buffer[] = [];
-  const head = headLine(wanted, state);
-  if (head !== null) packets.push(pktLine(head));
+  const matches = matcherOf(wanted);
+  const head = matches('HEAD') ? headLine(wanted, state) : null;
+  const lines = head === null ? [] : [head];
   for (const ref of state.refs.values()) {
-    if (matches(wanted, ref.name)) packets.push(pktLine(refLine(wanted, ref)));
+    if (matches(ref.name)) lines.push(refLine(wanted, ref));
   }
-  packets.push(FLUSH);
-  return Buffer.concat(packets);
+  return pktText(lines);
 }
 
 async function readLsRefs(request: PacketReader): Promise<LsRefs> {
-  const wanted: LsRefs = { peel: false, symrefs: false, unborn: false, prefixes: [] };
+  const wanted: LsRefs = { peel: false, symrefs: false, unborn: false, prefixes: new Set() };
   let packet = await request.next();
   while (packet instanceof Buffer) packet = await request.next(); // capabilities: agent, object-format
   if (packet === 'flush') return wanted;
@@ -115,20 +107,32 @@ async function readLsRefs(request: PacketReader): Promise<LsRefs> {
     if (line === 'peel') wanted.peel = true;
     else if (line === 'symrefs') wanted.symrefs = true;
     else if (line === 'unborn') wanted.unborn = true;
-    else if (line.startsWith('ref-prefix ')) wanted.prefixes.push(line.slice('ref-prefix '.length));
+    else if (line.startsWith('ref-prefix ')) wanted.prefixes.add(line.slice('ref-prefix '.length));
     else throw new GitFailure('bad-request', 'ls-refs: unknown argument');
-    if (wanted.prefixes.length > MAX_REF_PREFIXES) throw new GitFailure('bad-request', 'ls-refs: too many prefixes');
+    if (wanted.prefixes.size > MAX_REF_PREFIXES) throw new GitFailure('bad-request', 'ls-refs: too many prefixes');
   }
   if (packet !== 'flush') throw new GitFailure('bad-request', 'ls-refs: a flush is missing');
   return wanted;
 }
 
-function matches(wanted: LsRefs, name: string): boolean {
-  return wanted.prefixes.length === 0 || wanted.prefixes.some((prefix) => name.startsWith(prefix));
+/**
+ * A test for names by their beginning. It looks up one piece of the name for each length that prefixes have, so that
+ * tens of thousands of prefixes on tens of thousands of names stay cheap.
+ */
+function matcherOf({ prefixes }: LsRefs): (name: string) => boolean {
+  if (prefixes.size === 0) return () => true;
+  const lengths = [...new Set(Array.from(prefixes, (prefix) => prefix.length))].sort((a, b) => a - b);
+  return (name) => {
+    for (const length of lengths) {
+      if (length > name.length) return false;
+      if (prefixes.has(name.slice(0, length))) return true;
+    }
+    return false;
+  };
 }
 
 function headLine(wanted: LsRefs, state: RepositoryState): string | null {
-  if (state.head === null || !matches(wanted, 'HEAD')) return null;
+  if (state.head === null) return null;
   const target = state.refs.get(state.head);
   const symref = wanted.symrefs ? ` symref-target:${state.head}` : '';
   if (target !== undefined) return `${target.id} HEAD${symref}\n`;

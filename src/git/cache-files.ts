@@ -1,5 +1,5 @@
 import { createWriteStream } from 'node:fs';
-import { mkdir, open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import type { Ids } from '../kernel/ids.ts';
@@ -79,10 +79,10 @@ export class CacheFiles {
     await mkdir(this.packFolder, { recursive: true });
     await mkdir(join(this.gitDir, 'refs'), { recursive: true });
     await mkdir(join(this.gitDir, 'info'), { recursive: true });
-    await writeFile(join(this.gitDir, 'info', 'attributes'), ATTRIBUTES);
-    await writeFile(join(this.gitDir, 'HEAD'), `ref: ${HEAD_WHEN_UNSET}\n`);
+    await this.#replace(join(this.gitDir, 'info', 'attributes'), ATTRIBUTES);
+    if (!(await isThere(join(this.gitDir, 'HEAD')))) await this.#writeHead(HEAD_WHEN_UNSET);
     // Written last: its presence says that the rest is there.
-    await writeFile(this.#configPath, configOf(this.#hooksFolder));
+    await this.#replace(this.#configPath, configOf(this.#hooksFolder));
   }
 
   /** False when somebody has deleted the folder. */
@@ -100,10 +100,20 @@ export class CacheFiles {
     return present;
   }
 
-  /** Every pack file here, whether wanted or not. */
-  async listPackIds(): Promise<Set<string>> {
-    const names = await readdir(this.packFolder);
-    return new Set(names.flatMap((name) => /^pack-([0-9a-f]{32})\./.exec(name)?.[1] ?? []));
+  /**
+   * Removes every pack that `isWanted` denies, and what killed processes have left half written.
+   * @returns whether a pack was removed, and the index over all packs with it.
+   */
+  async sweep(isWanted: (packId: string) => boolean): Promise<boolean> {
+    let hasRemoved = false;
+    for (const name of await readdir(this.packFolder)) {
+      const packId = /^pack-([0-9a-f]{32})\.(?:pack|idx)$/.exec(name)?.[1];
+      if (packId === undefined ? name.startsWith('multi-pack-index') : isWanted(packId)) continue;
+      if (packId === undefined) await rm(join(this.packFolder, name), { force: true });
+      else await this.removePack(packId);
+      hasRemoved ||= packId !== undefined;
+    }
+    return hasRemoved;
   }
 
   /** Brings a pack from the blobs. @throws BlobNotFoundError when it was swapped away meanwhile. */
@@ -122,7 +132,7 @@ export class CacheFiles {
 
   /** Removes a pack, and before it the index over all packs (with its bitmaps), which names it. */
   async removePack(packId: string): Promise<void> {
-    const names = await readdir(this.packFolder);
+    const names = await namesIn(this.packFolder);
     // The index itself goes first: without it git does not look at the others.
     for (const name of names.filter((one) => one.startsWith('multi-pack-index')).sort()) {
       await rm(join(this.packFolder, name), { force: true });
@@ -139,7 +149,11 @@ export class CacheFiles {
       if (ref.peeled !== null) lines.push(`^${ref.peeled}\n`);
     }
     await this.#replace(join(this.gitDir, 'packed-refs'), lines.join(''));
-    await this.#replace(join(this.gitDir, 'HEAD'), `ref: ${state.head ?? HEAD_WHEN_UNSET}\n`);
+    await this.#writeHead(state.head ?? HEAD_WHEN_UNSET);
+  }
+
+  async #writeHead(branch: string): Promise<void> {
+    await this.#replace(join(this.gitDir, 'HEAD'), `ref: ${branch}\n`);
   }
 
   async removeAll(): Promise<void> {
@@ -182,6 +196,16 @@ export class CacheFiles {
       await file.close();
     }
     await rename(temporary, path);
+  }
+}
+
+/** Names in a folder; none when it was deleted. */
+async function namesIn(folder: string): Promise<string[]> {
+  try {
+    return await readdir(folder);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
   }
 }
 

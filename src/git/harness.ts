@@ -88,7 +88,7 @@ export class SqliteTruths {
   #load(id: string, known?: RepositoryState): RepositoryState {
     const row = this.#db.prepare('SELECT generation, head FROM repositories WHERE id = ?').get(id);
     if (row === undefined) throw new Error(`no repository ${id}`);
-    if (known?.generation === row['generation']) return known;
+    if (known !== undefined && known.generation === row['generation']) return known;
     const refs = this.#db.prepare('SELECT name, id, peeled FROM refs WHERE repository = ?').all(id);
     const packs = this.#db.prepare('SELECT id, objects, bytes FROM packs WHERE repository = ?').all(id);
     return {

@@ -16,6 +16,12 @@ export function pktLine(payload: string | Uint8Array): Buffer {
   return Buffer.concat([Buffer.from(size.toString(16).padStart(4, '0')), body]);
 }
 
+/** Many lines of text and a flush, without a buffer for each: advertisements name tens of thousands of references. */
+export function pktText(lines: readonly string[]): Buffer {
+  const sized = lines.map((line) => (Buffer.byteLength(line) + 4).toString(16).padStart(4, '0') + line);
+  return Buffer.from(`${sized.join('')}0000`);
+}
+
 /** Wraps bytes in as many side-band-64k packets as they need; band 1 is data, 2 messages, 3 a fatal error. */
 export function sideBand(band: 1 | 2 | 3, payload: Uint8Array): Buffer {
   const packets: Buffer[] = [];

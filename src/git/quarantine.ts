@@ -105,17 +105,18 @@ async function feed(
 
 /** Kills an index-pack that uses more processor time than its input can justify. */
 function watchCost(repository: Repository, child: GitChild): { received: number; spent: boolean; cancel(): void } {
-  const { clock } = repository.surroundings;
+  const { clock, report } = repository.surroundings;
   const budget = { received: 0, spent: false, cancel: () => timer.cancel() };
-  const check = async () => {
+  const look = async () => {
     const used = await child.cpuMs();
     if (used === null) return;
     if (used > CPU_BASE_MS + budget.received / BYTES_PER_CPU_MS) {
       budget.spent = true;
       child.kill();
-    } else timer = clock.after(CPU_CHECK_MS, check);
+    } else timer = clock.after(CPU_CHECK_MS, lookSafely);
   };
-  let timer = clock.after(CPU_CHECK_MS, check);
+  const lookSafely = () => look().catch(report);
+  let timer = clock.after(CPU_CHECK_MS, lookSafely);
   return budget;
 }
 

@@ -216,12 +216,11 @@ export class Repository {
   /** Looks at what a former process, or a careless hand, has left in the folder. */
   async #survey(state: RepositoryState): Promise<void> {
     this.#replaceReader();
-    this.bitmapObjects = 0;
+    if (!(await this.#files.exists())) this.bitmapObjects = 0;
     await this.#files.create();
     this.#present = await this.#files.presentPacks(state.packs);
-    for (const packId of await this.#files.listPackIds()) {
-      if (!this.#present.has(packId) && !this.#arriving.has(packId)) await this.#files.removePack(packId);
-    }
+    const isWanted = (id: string) => this.#present.has(id) || this.#arriving.has(id) || this.#retired.has(id);
+    if (await this.#files.sweep(isWanted)) this.bitmapObjects = 0;
   }
 
   async #adopt(pack: { record: PackRecord; files: { pack: string; index: string } }): Promise<void> {
