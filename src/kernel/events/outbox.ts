@@ -89,11 +89,13 @@ export class OutboxDispatcher {
         const rows = await this.#claim();
         if (rows.length === 0) return;
         const done: string[] = [];
+        const left: string[] = [];
         for (const row of rows) {
-          if (this.#stopped) break;
-          if (await this.#deliver(row)) done.push(row.id);
+          if (this.#stopped) left.push(row.id);
+          else if (await this.#deliver(row)) done.push(row.id);
         }
         if (done.length > 0) await this.#remove(done);
+        if (left.length > 0) await this.#release(left);
       }
     } catch (error) {
       log.error({ err: error }, 'the outbox could not be read; trying again');
@@ -125,6 +127,13 @@ export class OutboxDispatcher {
           .execute();
       return rows;
     });
+  }
+
+  /** Leaves claimed events to whoever comes next, at once. */
+  async #release(ids: string[]): Promise<void> {
+    await this.#parts.database.transaction((tx) =>
+      tx.updateTable('kernel_outbox').set({ claimed_until: 0 }).where('id', 'in', ids).execute(),
+    );
   }
 
   async #deliver(row: OutboxTable): Promise<boolean> {
