@@ -67,6 +67,8 @@ function start(repository: Repository, options: ArchiveOptions, release: () => v
     if (end.status !== 0) throw failureOf(end, 'archive');
   };
   const stream = Readable.from(whole(), { objectMode: false, highWaterMark: 256 * 1024 });
+  // Reading begins now: Node throws away the output of a process that ends before anybody reads it.
+  stream.read(0);
   stream.once('close', () => {
     child.kill();
     release();
