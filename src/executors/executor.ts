@@ -90,6 +90,8 @@ export interface RunSink {
   log(chunk: Buffer): void | Promise<void>;
   /** One record of the side channel, without its NUL. */
   report(record: Buffer): void;
+  /** The side channel has ended; called once, possibly while {@link log} still holds a chunk. */
+  reportsEnded?(): void;
 }
 
 /** How a run ended. */

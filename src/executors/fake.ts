@@ -108,6 +108,7 @@ class FakeRun implements Run {
     this.ended = Promise.race([this.#play(plan, sink, clock), forced]).then((end) => {
       this.#over = true;
       timer.cancel();
+      sink.reportsEnded?.();
       return end;
     });
   }

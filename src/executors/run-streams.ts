@@ -38,6 +38,14 @@ export class LogPump {
 
 /** Hands on the records of the side channel, each ended by a NUL. Resolves at the end of the channel. */
 export async function pumpReports(channel: Readable, sink: RunSink): Promise<void> {
+  try {
+    await pumpRecords(channel, sink);
+  } finally {
+    sink.reportsEnded?.();
+  }
+}
+
+async function pumpRecords(channel: Readable, sink: RunSink): Promise<void> {
   let held: Buffer[] = [];
   let heldBytes = 0;
   for await (const chunk of readUntilDestroyed(channel)) {

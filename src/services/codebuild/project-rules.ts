@@ -12,16 +12,28 @@ const DEFAULT_TIMEOUT_MINUTES = 60;
 const DEFAULT_QUEUED_TIMEOUT_MINUTES = 480;
 const ENVIRONMENT_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 const MAX_TAGS = 50;
+/** The key that S3 uses by itself. */
+const AWS_MANAGED_KEY = /(^|:)alias\/aws\/s3$/;
 
 export function invalid(message: string): Fault {
   return fault(sdk.InvalidInputException, message);
 }
 
-/**
- * Holds a project against CodeBuild's rules and against what Slipway carries out: what it would have to ignore it refuses
- * by name. @throws InvalidInputException
- */
+/** Holds a project against the rules. @throws InvalidInputException */
 export function checkProject(project: ProjectSettings): void {
+  checkSettings(project);
+  if ((project.artifacts!.type === 'CODEPIPELINE') !== (project.source!.type === 'CODEPIPELINE')) {
+    throw invalid(
+      'Invalid artifacts: artifact type CODEPIPELINE goes with source type CODEPIPELINE only, and the other way round',
+    );
+  }
+}
+
+/**
+ * Holds what a project and a build have in common against CodeBuild's rules and against what Slipway carries out: what it
+ * would have to ignore it refuses by name. @throws InvalidInputException
+ */
+export function checkSettings(project: ProjectSettings): void {
   for (const member of NOT_IMPLEMENTED) {
     const value = project[member];
     const isEmpty = Array.isArray(value) ? value.length === 0 : value === undefined || Object.keys(value).length === 0;
@@ -39,6 +51,9 @@ export function checkProject(project: ProjectSettings): void {
     throw invalid("Invalid service role: Service role account ID does not match caller's account or is not a role ARN");
   if (project.cache !== undefined && project.cache.type !== 'NO_CACHE')
     throw invalid(`The cache type ${project.cache.type} is not implemented by Slipway.`);
+  if (project.encryptionKey !== undefined && !AWS_MANAGED_KEY.test(project.encryptionKey))
+    throw invalid('Encryption of artifacts with a key of your own is not implemented by Slipway.');
+  if ((project.autoRetryLimit ?? 0) > 0) throw invalid('Automatic retries of builds are not implemented by Slipway.');
   if (project.badgeEnabled) throw invalid('Build badges are not implemented by Slipway.');
   if ((project.tags ?? []).length > MAX_TAGS) throw invalid('A project can have no more than 50 tags.');
   if (project.concurrentBuildLimit !== undefined && project.concurrentBuildLimit < 1)
@@ -58,17 +73,14 @@ function checkSource(source: sdk.ProjectSource, where: string): void {
       throw invalid(`Invalid project ${where}: buildspec must be given inline for source type NO_SOURCE`);
     }
   }
+  if (source.gitSubmodulesConfig?.fetchSubmodules) throw invalid('Git submodules are not implemented by Slipway.');
+  if (source.auth !== undefined) throw invalid('Source authorisations are not implemented by Slipway.');
   if (type === 'S3' && !/^[^/]+\/.+/.test(location!.replace(/^arn:aws:s3:::/, '')))
     throw invalid(`Invalid project ${where}: location must be bucket/path/file.zip or bucket/folder/`);
 }
 
-function checkArtifacts({ source, artifacts }: ProjectSettings): void {
+function checkArtifacts({ artifacts }: ProjectSettings): void {
   const { type, location } = artifacts!;
-  if ((type === 'CODEPIPELINE') !== (source!.type === 'CODEPIPELINE')) {
-    throw invalid(
-      'Invalid artifacts: artifact type CODEPIPELINE goes with source type CODEPIPELINE only, and the other way round',
-    );
-  }
   if (type === 'S3' && (location === undefined || location === ''))
     throw invalid('Invalid artifacts: location must not be empty for artifact type S3');
 }
