@@ -88,9 +88,9 @@ test('S7: any request that the SDK signs verifies', async () => {
       fc.constantFrom<SigningTask>(JSON_TASK, S3_TASK, { service: 'codeartifact', style: 'rest-json' }),
       fc.constantFrom('GET', 'PUT', 'POST', 'DELETE', 'HEAD'),
       fc.array(segment, { maxLength: 5 }),
-      // The SDK's signer leaves out a parameter of that name, which is never sent to it to be signed.
+      // The SDK's signer loses parameters of these names before it signs.
       fc.dictionary(
-        text.filter((name) => !name.toLowerCase().startsWith('x-amz-')),
+        text.filter((name) => !name.toLowerCase().startsWith('x-amz-') && name !== '__proto__'),
         fc.oneof(text, fc.array(text, { minLength: 1, maxLength: 3 })),
         { maxKeys: 4 },
       ),
