@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { type FileHandle, mkdir, open, opendir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { systemIds } from '../ids.ts';
 import { syncFolder } from './durable-file.ts';
 
@@ -70,6 +70,8 @@ export class FolderBlobStore implements BlobStore {
     const temporary = join(this.#temporary, systemIds.uuid());
     const hash = createHash('sha256');
     let size = 0;
+    // A stream may break before it is read: it is told when it is, but an 'error' that nobody hears would end the process.
+    if (body instanceof Readable) body.on('error', () => undefined);
     try {
       const file = await open(temporary, 'wx', 0o600);
       try {

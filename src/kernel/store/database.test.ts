@@ -210,3 +210,19 @@ test('SQLite: a full disk refuses the write, keeps what was there, and works aga
   await large(6);
   assert.deepEqual(await numbersIn(database), [1, 6, 7]);
 });
+
+const postgresUrl = process.env['TEST_POSTGRES_URL'];
+if (postgresUrl !== undefined) {
+  test('PostgreSQL: connections that break while nobody uses them are replaced', async (t) => {
+    const database = await TEST_DATABASES.at(-1)!.empty(t);
+    await database.transaction((tx) => sql`select 1`.execute(tx));
+    await sql`select 1`.execute(database.reader);
+    await database.transaction((tx) =>
+      sql`select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()`.execute(
+        tx,
+      ),
+    );
+    const { rows } = await sql<{ one: number }>`select 1 as one`.execute(database.reader);
+    assert.equal(rows[0]?.one, 1);
+  });
+}

@@ -10,12 +10,30 @@ export interface Migration {
 /** Steps by name; run in the order of their names (`0001-repositories`). */
 export type Migrations = Readonly<Record<string, Migration>>;
 
-/** Brings the schema up to date, every owner's steps in its own order, all in one transaction. */
+const MAX_ATTEMPTS = 5;
+/** What PostgreSQL answers to the second of two nodes that make the same table at once: unique violation, duplicate table. */
+const MADE_ELSEWHERE = new Set(['23505', '42P07']);
+
+/**
+ * Brings the schema up to date, every owner's steps in its own order, all in one transaction. Of nodes that start at the
+ * same time one does it, and the others find it done.
+ */
 export async function migrate(
   database: Database,
   owners: ReadonlyMap<string, Migrations>,
   clock: Clock,
 ): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await migrateOnce(database, owners, clock);
+      return;
+    } catch (error) {
+      if (attempt >= MAX_ATTEMPTS || !MADE_ELSEWHERE.has((error as { code: string }).code)) throw error;
+    }
+  }
+}
+
+async function migrateOnce(database: Database, owners: ReadonlyMap<string, Migrations>, clock: Clock): Promise<void> {
   await database.transaction(async (tx) => {
     await tx.schema
       .createTable('kernel_migrations')
