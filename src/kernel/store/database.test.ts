@@ -84,13 +84,13 @@ for (const dialect of TEST_DATABASES) {
 
   test(on('what a transaction started may have one of its own when it is over'), async (t) => {
     const database = await withNumbers(t);
+    const { promise: over, resolve: end } = Promise.withResolvers<void>();
     let late: Promise<void> | undefined;
     await database.transaction(async (tx) => {
       await addNumbers(tx, 1);
-      const timer = new Promise<void>((resolve) => setTimeout(resolve, 1));
-      late = timer.then(() => database.transaction((other) => addNumbers(other, 2)));
-      late.catch(() => undefined);
+      late = over.then(() => database.transaction((other) => addNumbers(other, 2)));
     });
+    end();
     await late;
     assert.deepEqual(await numbersIn(database), [1, 2]);
     let waiting: Promise<void> | undefined;
