@@ -1,17 +1,14 @@
 import { InvalidEventPatternException } from '@aws-sdk/client-eventbridge';
 import { fault } from '../../kernel/fault.ts';
 import { JsonTextError, JsonTokens } from './json-tokens.ts';
-import { exactPattern, type Leaf, matchExpression, type ValuePattern } from './pattern-values.ts';
+import { type Field, fieldsOf, satisfiesAny } from './matching-fields.ts';
+import { exactPattern, matchExpression, type ValuePattern } from './pattern-values.ts';
 
 /** A pattern ready to match: fields of one alternative all match, one alternative (`$or`) suffices. */
 export interface EventPattern {
-  readonly alternatives: readonly (readonly FieldPattern[])[];
-}
-
-interface FieldPattern {
-  /** Names joined by dots: `detail.state`. */
-  readonly path: string;
-  readonly values: readonly ValuePattern[];
+  readonly fields: readonly Field[];
+  /** How many alternatives there are. */
+  readonly count: number;
 }
 
 type Alternative = Map<string, readonly ValuePattern[]>;
@@ -38,15 +35,11 @@ export function compileEventPattern(text: string): EventPattern {
     if (tokens.next().type !== 'object-start') tokens.fail('Filter is not an object');
     const alternatives = readObject(tokens, [], '', false);
     tokens.next();
-    return { alternatives: alternatives.map(toFields) };
+    return { fields: fieldsOf(alternatives), count: alternatives.length };
   } catch (error) {
     if (!(error instanceof JsonTextError)) throw error;
     throw fault(InvalidEventPatternException, `Event pattern is not valid. Reason: ${error.message}`);
   }
-}
-
-function toFields(alternative: Alternative): FieldPattern[] {
-  return [...alternative].map(([path, values]) => ({ path, values }));
 }
 
 /** Reads an object's fields into every alternative; the opening brace is already read. */
@@ -107,75 +100,9 @@ function readValues(tokens: JsonTokens): ValuePattern[] {
 }
 
 /**
- * True when the event satisfies the pattern. Time is linear in the event's size for each field of the pattern.
- * Fields below one array of objects must be satisfied by the same element; keys may be nested or joined by dots.
+ * True when the event satisfies the pattern. Fields below one array of objects must be satisfied by the same element;
+ * keys may be nested or joined by dots.
  */
 export function matchesEvent(pattern: EventPattern, event: unknown): boolean {
-  return pattern.alternatives.some((fields) => matchesFields(fields, event));
-}
-
-function matchesFields(fields: readonly FieldPattern[], event: unknown): boolean {
-  const wanted: Wanted[] = [];
-  for (const { path, values } of fields) {
-    if (values.some((entry) => entry.kind === 'absent') && !hasLeaf(event, path)) continue;
-    wanted.push({ rest: path, values });
-  }
-  return satisfies(event, wanted);
-}
-
-interface Wanted {
-  /** Path from here; `undefined` means: the value here. */
-  readonly rest: string | undefined;
-  readonly values: readonly ValuePattern[];
-}
-
-type Json = Readonly<Record<string, unknown>>;
-
-function satisfies(node: unknown, wanted: readonly Wanted[]): boolean {
-  if (wanted.length === 0) return true;
-  if (Array.isArray(node)) return node.some((element) => satisfies(element, wanted));
-  if (typeof node === 'object' && node !== null) return satisfiesObject(node as Json, wanted);
-  return wanted.every(({ rest, values }) => rest === undefined && matchesLeaf(values, node as Leaf));
-}
-
-function satisfiesObject(node: Json, wanted: readonly Wanted[]): boolean {
-  const byKey = new Map<string, Wanted[]>();
-  for (const { rest, values } of wanted) {
-    const ways = rest === undefined ? [] : stepsInto(node, rest);
-    if (ways.length === 0) return false;
-    if (ways.length > 1) {
-      // `{"a.b": 1, "a": {"b": 2}}`: either may satisfy `a.b`
-      if (!ways.some((way) => satisfies(node[way.key], [{ rest: way.rest, values }]))) return false;
-      continue;
-    }
-    const { key, rest: below } = ways[0]!;
-    const group = byKey.get(key);
-    if (group === undefined) byKey.set(key, [{ rest: below, values }]);
-    else group.push({ rest: below, values });
-  }
-  for (const [key, group] of byKey) if (!satisfies(node[key], group)) return false;
-  return true;
-}
-
-/** The keys of `node` that lead towards `path`: for `a.b.c` these are `a`, `a.b` and `a.b.c`. */
-function stepsInto(node: Json, path: string): { key: string; rest: string | undefined }[] {
-  const steps: { key: string; rest: string | undefined }[] = [];
-  for (let dot = path.indexOf('.'); dot >= 0; dot = path.indexOf('.', dot + 1)) {
-    const key = path.slice(0, dot);
-    if (Object.hasOwn(node, key)) steps.push({ key, rest: path.slice(dot + 1) });
-  }
-  if (Object.hasOwn(node, path)) steps.push({ key: path, rest: undefined });
-  return steps;
-}
-
-function matchesLeaf(values: readonly ValuePattern[], leaf: Leaf): boolean {
-  return values.some((entry) => entry.kind === 'value' && entry.matches(leaf));
-}
-
-/** True when the event holds a value, not an object, anywhere at `path`. */
-function hasLeaf(node: unknown, path: string | undefined): boolean {
-  if (Array.isArray(node)) return node.some((element) => hasLeaf(element, path));
-  if (typeof node !== 'object' || node === null) return path === undefined;
-  if (path === undefined) return false;
-  return stepsInto(node as Json, path).some(({ key, rest }) => hasLeaf((node as Json)[key], rest));
+  return satisfiesAny(pattern.fields, pattern.count, event);
 }
