@@ -4,7 +4,7 @@ import { algorithmNamed, checksumMembers } from './checksums.ts';
 import { sourceObject } from './copy-source.ts';
 import { invalidArgument, invalidRequest, unsupported } from './faults.ts';
 import { bucketByName } from './find-bucket.ts';
-import { checksumStored, wholeSeconds } from './get-object.ts';
+import { checksumStored } from './get-object.ts';
 import { checkWriteConditions, commitObject, quoted, writtenMembers } from './put-object.ts';
 import { piecesOf, readContent } from './read-content.ts';
 import { conditionKeys, objectRef, objectResource } from './resources.ts';
@@ -57,7 +57,7 @@ export const CopyObject: Op<'CopyObject'> = {
     return {
       CopyObjectResult: {
         ETag: quoted(content.etag),
-        LastModified: wholeSeconds(written.row.modified_at),
+        LastModified: new Date(written.row.modified_at),
         ...checksumMembers(content.checksum),
       },
       ...writtenMembers(written),

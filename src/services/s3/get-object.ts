@@ -104,7 +104,7 @@ async function read(
   const object = await objectToRead(ctx, bucket, input.Key, input.VersionId);
   const validators: ReadOutput = {
     ETag: quoted(object.etag),
-    LastModified: wholeSeconds(object.modified_at),
+    LastModified: new Date(object.modified_at),
     ...versionMember(object, bucket),
   };
   const outcome = evaluateRead(
@@ -161,11 +161,6 @@ export async function objectToRead(
 
 export function checksumStored(object: Pick<ObjectTable, 'checksum'>): Checksum | undefined {
   return object.checksum === null ? undefined : (JSON.parse(object.checksum) as Checksum);
-}
-
-/** Times travel in whole seconds. */
-export function wholeSeconds(epochMs: number): Date {
-  return new Date(Math.floor(epochMs / 1000) * 1000);
 }
 
 /** The bytes asked for by range or part number; undefined for all. @throws InvalidRange, InvalidPartNumber */

@@ -4,7 +4,7 @@ import { cursorOf, nextToken } from '../../kernel/page.ts';
 import type { Operation, OperationName } from '../../kernel/service.ts';
 import { invalidArgument, unsupported } from './faults.ts';
 import { bucketByName, ownerOf } from './find-bucket.ts';
-import { checksumStored, wholeSeconds } from './get-object.ts';
+import { checksumStored } from './get-object.ts';
 import { type From, type Listed, listKeys } from './list-keys.ts';
 import { quoted } from './put-object.ts';
 import { bucketResource, conditionKeys } from './resources.ts';
@@ -129,7 +129,7 @@ function entryOf(row: ListRow, spell: (text: string) => string, owned: BucketTab
   const checksum = checksumStored(row);
   return {
     Key: spell(keyText(row.key)),
-    LastModified: wholeSeconds(row.modified_at),
+    LastModified: new Date(row.modified_at),
     ETag: quoted(row.etag),
     Size: row.size,
     StorageClass: 'STANDARD',

@@ -2,7 +2,6 @@ import type * as sdk from '@aws-sdk/client-s3';
 import type { Context } from '../../kernel/context.ts';
 import type { Operation, OperationName } from '../../kernel/service.ts';
 import { bucketByName, ownerOf } from './find-bucket.ts';
-import { wholeSeconds } from './get-object.ts';
 import { type From, listKeys } from './list-keys.ts';
 import { limitOf, spelling } from './listing.ts';
 import { abortMembers } from './multipart.ts';
@@ -46,7 +45,7 @@ export const ListMultipartUploads: Op<'ListMultipartUploads'> = {
       Uploads: rows.map((row) => ({
         Key: spell(keyText(row.key)),
         UploadId: row.id,
-        Initiated: wholeSeconds(row.initiated_at),
+        Initiated: new Date(row.initiated_at),
         StorageClass: 'STANDARD',
         Owner: ownerOf(bucket.account),
         Initiator: { ID: row.initiator },
@@ -92,7 +91,7 @@ export const ListParts: Op<'ListParts'> = {
       Initiator: { ID: upload.initiator },
       Parts: page.map((part) => ({
         PartNumber: part.number,
-        LastModified: wholeSeconds(part.modified_at),
+        LastModified: new Date(part.modified_at),
         ETag: quoted(part.etag),
         Size: part.size,
         ...(plan === undefined ? {} : { [`Checksum${plan.algorithm}`]: part.checksum ?? undefined }),

@@ -7,7 +7,6 @@ import { sourceObject } from './copy-source.ts';
 import { invalidArgument, invalidRequest, noSuchUpload } from './faults.ts';
 import { bucketByName } from './find-bucket.ts';
 import { ABANDONED_AFTER_MS, discardBlobs, discardParts } from './garbage.ts';
-import { wholeSeconds } from './get-object.ts';
 import { claimsOf, dropRefused, quoted } from './put-object.ts';
 import { readCopyRange } from './range.ts';
 import { piecesOf, readContent } from './read-content.ts';
@@ -122,7 +121,7 @@ export const UploadPartCopy: Op<'UploadPartCopy'> = {
     return {
       CopyPartResult: {
         ETag: quoted(content.etag),
-        LastModified: wholeSeconds(part.modified_at),
+        LastModified: new Date(part.modified_at),
         ...(content.checksum === undefined
           ? {}
           : { [`Checksum${content.checksum.algorithm}`]: content.checksum.value }),

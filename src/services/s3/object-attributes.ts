@@ -4,7 +4,7 @@ import type { Operation, OperationName, ResourceRef } from '../../kernel/service
 import { checksumMembers } from './checksums.ts';
 import { invalidArgument } from './faults.ts';
 import { bucketByName } from './find-bucket.ts';
-import { checksumStored, objectToRead, readAction, wholeSeconds } from './get-object.ts';
+import { checksumStored, objectToRead, readAction } from './get-object.ts';
 import { limitOf } from './listing.ts';
 import { versionMember } from './put-object.ts';
 import { conditionKeys, objectRef, objectResource } from './resources.ts';
@@ -32,7 +32,7 @@ export const GetObjectAttributes: Op<'GetObjectAttributes'> = {
     const object = await objectToRead(ctx, bucket, input.Key, input.VersionId);
     const checksum = checksumStored(object);
     return {
-      LastModified: wholeSeconds(object.modified_at),
+      LastModified: new Date(object.modified_at),
       ...versionMember(object, bucket),
       ...(wanted.has('ETag') ? { ETag: object.etag } : {}),
       ...(wanted.has('Checksum') && checksum !== undefined ? { Checksum: checksumMembers(checksum) } : {}),

@@ -3,7 +3,7 @@ import type { Context } from '../../kernel/context.ts';
 import type { Operation, OperationName } from '../../kernel/service.ts';
 import { invalidArgument } from './faults.ts';
 import { bucketByName, ownerOf } from './find-bucket.ts';
-import { checksumStored, wholeSeconds } from './get-object.ts';
+import { checksumStored } from './get-object.ts';
 import { type From, listKeys } from './list-keys.ts';
 import { limitOf, spelling } from './listing.ts';
 import { quoted } from './put-object.ts';
@@ -38,7 +38,7 @@ export const ListObjectVersions: Op<'ListObjectVersions'> = {
       Key: spell(keyText(row.key)),
       VersionId: row.version_id,
       IsLatest: row.is_latest === 1,
-      LastModified: wholeSeconds(row.modified_at),
+      LastModified: new Date(row.modified_at),
       Owner: ownerOf(bucket.account),
     });
     return {
