@@ -100,7 +100,8 @@ test('failing tests of the app stop it before anything is deployed', async (t) =
   const { status, actions } = await on.finish(await on.execution(await on.push({ 'test/broken.test.js': broken })));
   assert.equal(status, 'Failed');
   assert.match(failureOf(actions, 'BuildAndTest'), /node --test/);
-  assert.equal((await on.page()).status, 404);
+  // Who may not list a bucket is not told what is missing in it.
+  assert.equal((await on.page()).status, 403);
 });
 
 test('a missing artifact, a malformed buildspec and an absent one each fail with their reason', async (t) => {
@@ -191,5 +192,6 @@ test('rejecting the approval fails the pipeline and deploys nothing; its token w
     codepipeline.putApprovalResult({ ...answer, token, result: { status: 'Approved', summary: '' } }),
     /Approval/,
   );
-  assert.equal((await on.page()).status, 404);
+  // Who may not list a bucket is not told what is missing in it.
+  assert.equal((await on.page()).status, 403);
 });
