@@ -95,6 +95,8 @@ export async function launch(request: Launch): Promise<ProcessRun> {
     const exited = new Promise<ExitStatus>((resolve) => {
       child.once('exit', (code, signalName) => resolve({ code, signalName }));
     });
+    // Node throws away what nobody reads of a child that has ended; a stream that is listened to keeps it.
+    for (const stream of child.stdio.slice(3)) stream?.on('readable', () => undefined);
     await once(child, 'spawn');
     pipe.closeWriter();
     const record = { pid: child.pid!, startedAt: await startOf(child.pid!) };

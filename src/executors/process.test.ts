@@ -81,6 +81,15 @@ for (const confine of [true, false]) {
       assert.match(line, /image aws\/codebuild\/standard:7\.0 is not used/);
     });
 
+    test('what a script reports arrives, also when the script is over before anybody could look at it', async () => {
+      const runs = Array.from({ length: 40 }, (_, n) => runScript(executor, `printf 'report ${n}\\000' >&3`));
+      const outcomes = await Promise.all(runs);
+      assert.deepEqual(
+        outcomes.map(({ reports }) => reports),
+        outcomes.map((_, n) => [`report ${n}`]),
+      );
+    });
+
     test('runs a script: output in order, exit code, reports, environment', async () => {
       const script = `printf 'one\\n'; printf 'two\\n' >&2; printf 'three\\n'
         printf 'a b\\000second\\nline\\000' >&3
