@@ -16,6 +16,7 @@ import * as serviceSpecificCredentials from './service-specific-credentials.ts';
 import * as simulation from './simulation.ts';
 import { migrations } from './tables.ts';
 import * as tagging from './tagging.ts';
+import { closedToUserSessions } from './user-sessions.ts';
 import * as users from './users.ts';
 
 /** IAM: who there is, what each may do, and the keys and passwords that prove it. */
@@ -29,7 +30,7 @@ export const iam = defineService({
   apiVersion: '2010-05-08',
   xmlNamespace: 'https://iam.amazonaws.com/doc/2010-05-08/',
   constraints,
-  families: [
+  families: closedToUserSessions([
     accessKeys,
     account,
     attachedPolicies,
@@ -44,7 +45,7 @@ export const iam = defineService({
     simulation,
     tagging,
     users,
-  ],
+  ]),
   migrations,
   provides: { identity: (ctx) => new Identities(ctx) },
 });

@@ -2,6 +2,7 @@ import type { Credential, RoleCaller, SessionDraft, TemporaryCredentials } from 
 import type { Context } from '../../kernel/context.ts';
 import { compileDocument } from './documents.ts';
 import { newAccessKeyId, newSecretAccessKey, newSessionToken } from './identifiers.ts';
+import { entityArn } from './store.ts';
 import { tables } from './tables.ts';
 
 const PURPOSE = 'iam.session';
@@ -21,7 +22,8 @@ export async function findSession(ctx: Context, accessKeyId: string): Promise<Cr
   if (row === undefined) return undefined;
   const secrets = JSON.parse(ctx.secrets.open(PURPOSE, accessKeyId, row.secrets).toString()) as SealedSecrets;
   const documents = JSON.parse(row.session_policies) as string[];
-  const caller = JSON.parse(row.caller) as SessionDraft['caller'];
+  const caller = await callerNow(ctx, JSON.parse(row.caller) as SessionDraft['caller']);
+  if (caller === undefined) return undefined;
   return {
     accessKeyId,
     ...secrets,
@@ -32,6 +34,21 @@ export async function findSession(ctx: Context, accessKeyId: string): Promise<Cr
         ? { ...caller, sessionPolicies: documents.map((document) => compileDocument(document, 'identity')) }
         : caller,
   };
+}
+
+/**
+ * The caller of a session as he is now: a user keeps his session when he is renamed, under the new name. Undefined when
+ * the user or role is gone, also where another one has its name: the session ends with whom it was made for.
+ */
+async function callerNow(ctx: Context, caller: SessionDraft['caller']): Promise<SessionDraft['caller'] | undefined> {
+  if (caller.type === 'Root') return caller;
+  if (caller.type === 'AssumedRole') {
+    const role = tables(ctx).selectFrom('iam_roles').select('id').where('id', '=', caller.roleId);
+    return (await role.executeTakeFirst()) && caller;
+  }
+  const users = tables(ctx).selectFrom('iam_users').selectAll().where('id', '=', caller.principalId);
+  const user = await users.executeTakeFirst();
+  return user && { ...caller, arn: entityArn('user', user), userName: user.name };
 }
 
 /** Makes temporary credentials and stores them. */

@@ -265,7 +265,7 @@ test("a deleted role ends its sessions' rights, and a new one of that name does 
   await assert.rejects(session.iam.listRoles({}), { name: 'AccessDenied' });
   await iam.deleteRole({ RoleName: 'Build' });
   await makeRole(server, 'Build', trust({ AWS: ALICE }));
-  await assert.rejects(session.iam.listRoles({}), { name: 'AccessDenied' });
+  await assert.rejects(session.iam.listRoles({}), { name: 'InvalidClientTokenId' });
 });
 
 test('I9: services assume roles by their trust policies, with the resource that they work for', async (t) => {
@@ -326,7 +326,7 @@ test('GetSessionToken: the user for a while, but not for ever', async (t) => {
     sessionToken: Credentials!.SessionToken!,
   });
   assert.equal((await session.sts.getCallerIdentity({})).Arn, ALICE);
-  await assert.rejects(session.iam.listUsers({}), { name: 'AccessDenied' });
+  await assert.rejects(session.codecommit.listRepositories({}), { name: 'AccessDeniedException' });
   await assert.rejects(session.sts.getSessionToken({}), {
     name: 'AccessDenied',
     message: 'Cannot call GetSessionToken with session credentials',

@@ -1,0 +1,32 @@
+import type { Context } from '../../kernel/context.ts';
+import type { AnyOperation } from '../../kernel/service.ts';
+import { commonFault } from '../../kernel/wire/errors.ts';
+
+type Family = Readonly<Record<string, unknown>>;
+
+/**
+ * IAM as credentials of GetSessionToken meet it: without MFA, of which there is none here, they may call nothing of it.
+ * So a session that got into wrong hands ends, and cannot make itself a key that stays.
+ * Source: STS API reference, GetSessionToken.
+ */
+export function closedToUserSessions(families: readonly Family[]): Family[] {
+  return families.map((family) => Object.fromEntries(Object.entries(family).map(([name, one]) => [name, closed(one)])));
+}
+
+function closed(one: unknown): unknown {
+  if (typeof one !== 'object' || one === null || !('handle' in one) || !('resource' in one)) return one;
+  const operation = one as AnyOperation;
+  return {
+    ...operation,
+    resource(input, ctx) {
+      refuseUserSession(ctx);
+      return operation.resource(input, ctx);
+    },
+  } satisfies AnyOperation;
+}
+
+function refuseUserSession({ caller }: Context): void {
+  const isUser = caller.type === 'IAMUser' || caller.type === 'Root';
+  if (!isUser || caller.accessKeyId?.startsWith('ASIA') !== true) return;
+  throw commonFault('InvalidClientTokenId', 'The security token included in the request is invalid');
+}
