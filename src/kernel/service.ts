@@ -43,6 +43,8 @@ export interface Operation<M extends SdkModule, N extends OperationName<M>> {
   readOnly?: boolean;
   /** What a management trail does not show: S3 object calls and log lines are data events. Default false. */
   dataEvent?: boolean;
+  /** Members of the input, at any depth, whose values are content and not parameters: records hide them. */
+  content?: readonly string[];
   /** The body of the answer where AWS does not send what its model says (S3 GetBucketLocation). */
   writeBody?(output: OperationOutput<M, N>): string;
   /** HTTP status of the answer where it is not always the model's (S3 GetObject: 206 for a range, 304). */
@@ -60,6 +62,7 @@ export interface AnyOperation {
   conditions?(input: any, ctx: Context): ConditionKeys | Promise<ConditionKeys>;
   readOnly?: boolean;
   dataEvent?: boolean;
+  content?: readonly string[];
   // biome-ignore lint/suspicious/noExplicitAny: as above
   writeBody?(output: any): string;
   // biome-ignore lint/suspicious/noExplicitAny: as above

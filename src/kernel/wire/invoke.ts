@@ -111,7 +111,7 @@ function auditEntry(
     userAgent: frame.userAgent,
     requestId: frame.requestId,
     management: operation?.dataEvent !== true,
-    requestParameters: redact(shape.input, input),
+    requestParameters: redact(shape.input, input, operation?.content),
     responseElements: undefined,
     resources: [],
   };

@@ -10,19 +10,25 @@ export function isSecret(member: Member): boolean {
   return member.traits.sensitive === 1 || (member.shape.kind === 'string' && SECRET_MEMBER.test(member.name));
 }
 
-/** A value as the trail may show it: secrets hidden, bytes and streams named by their size, member names as CloudTrail writes them. */
-export function redact(shape: Shape, value: unknown): unknown {
+/**
+ * A value as the trail may show it: secrets hidden, bytes and streams named by their size, member names as CloudTrail writes them.
+ * @param content names of further members to hide
+ */
+export function redact(shape: Shape, value: unknown, content: readonly string[] = []): unknown {
   if (value === undefined || value === null) return undefined;
   if (shape.traits.sensitive === 1) return HIDDEN;
   switch (shape.kind) {
     case 'structure':
     case 'union':
-      return redactStructure(shape, value as Record<string, unknown>);
+      return redactStructure(shape, value as Record<string, unknown>, content);
     case 'list':
-      return (value as unknown[]).map((item) => redact(shape.member, item));
+      return (value as unknown[]).map((item) => redact(shape.member, item, content));
     case 'map':
       return Object.fromEntries(
-        Object.entries(value).map(([key, item]) => [key, SECRET_KEY.test(key) ? HIDDEN : redact(shape.value, item)]),
+        Object.entries(value).map(([key, item]) => [
+          key,
+          SECRET_KEY.test(key) ? HIDDEN : redact(shape.value, item, content),
+        ]),
       );
     case 'blob':
       return value instanceof Uint8Array ? { bytes: value.byteLength } : undefined;
@@ -33,13 +39,17 @@ export function redact(shape: Shape, value: unknown): unknown {
   }
 }
 
-function redactStructure(shape: StructureShape, record: Record<string, unknown>): Record<string, unknown> {
+function redactStructure(
+  shape: StructureShape,
+  record: Record<string, unknown>,
+  content: readonly string[],
+): Record<string, unknown> {
   const out: Record<string, unknown> = {};
   for (const member of shape.members) {
     const item = record[member.name];
     if (item === undefined || item === null) continue;
     const name = member.name.charAt(0).toLowerCase() + member.name.slice(1);
-    out[name] = isSecret(member) ? HIDDEN : redact(member.shape, item);
+    out[name] = isSecret(member) || content.includes(member.name) ? HIDDEN : redact(member.shape, item, content);
   }
   return out;
 }

@@ -25,6 +25,7 @@ interface InputEvent {
 export const PutLogEvents: Op<'PutLogEvents'> = {
   resource: streamResource,
   dataEvent: true,
+  content: ['logEvents'],
   async handle({ logGroupName, logStreamName, logEvents }, ctx) {
     const events = logEvents as InputEvent[];
     const bytes = checkBatch(events);

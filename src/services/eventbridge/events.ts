@@ -22,6 +22,7 @@ export const PutEvents: Op<'PutEvents'> = {
     'events:source': input.Entries.flatMap(({ Source }) => Source ?? []),
     'events:detail-type': input.Entries.flatMap(({ DetailType }) => DetailType ?? []),
   }),
+  content: ['Detail'],
   async handle(input, ctx) {
     if (input.EndpointId !== undefined) {
       throw commonFault('ValidationError', 'Global endpoints are not implemented by Slipway.');
@@ -115,6 +116,7 @@ const REQUIRED = ['id', 'account', 'source', 'time', 'region', 'resources', 'det
 export const TestEventPattern: Op<'TestEventPattern'> = {
   resource: () => '*',
   readOnly: true,
+  content: ['Event'],
   async handle(input) {
     const pattern = compileEventPattern(input.EventPattern);
     const event = readObject(input.Event);

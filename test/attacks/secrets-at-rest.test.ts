@@ -1,0 +1,59 @@
+import assert from 'node:assert/strict';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { startServer } from '../harness.ts';
+
+/** Everything that the server keeps, as bytes. */
+async function everythingIn(folder: string): Promise<Buffer> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+  return Buffer.concat(await Promise.all(files.map((file) => readFile(file))));
+}
+
+test('B1: what is written to a log or put into an event stands in no record of the call', async (t) => {
+  const server = await startServer(t);
+  const { logs, events, cloudtrail } = server.root_;
+  const stream = { logGroupName: 'group', logStreamName: 'stream' };
+  await logs.createLogGroup(stream);
+  await logs.createLogStream(stream);
+  await logs.putLogEvents({ ...stream, logEvents: [{ timestamp: Date.now(), message: 'canary-in-a-log' }] });
+  await events.putEvents({
+    Entries: [{ Source: 'my.app', DetailType: 'Canary', Detail: '{"password":"canary-in-an-event"}' }],
+  });
+  const { Events: records = [] } = await cloudtrail.lookupEvents({});
+  const names = records.map(({ EventName }) => EventName);
+  assert.ok(names.includes('PutLogEvents') && names.includes('PutEvents'), 'both calls are recorded');
+  for (const { CloudTrailEvent: record } of records) assert.doesNotMatch(record!, /canary-in/);
+  assert.ok(
+    records.some(({ CloudTrailEvent: record }) => record!.includes('my.app')),
+    'the source is no content',
+  );
+});
+
+test('S10: keys, tokens and passwords stand nowhere in the data folder', async (t) => {
+  const server = await startServer(t);
+  if (server.config.databaseUrl !== '') {
+    t.skip('the data is in PostgreSQL');
+    return;
+  }
+  const { iam } = server.root_;
+  const alice = await server.user('alice');
+  const { ServiceSpecificCredential: git } = await iam.createServiceSpecificCredential({
+    UserName: 'alice',
+    ServiceName: 'codecommit.amazonaws.com',
+  });
+  const { Credentials: session } = await alice.sts.getSessionToken({});
+  await server.root_.cloudtrail.lookupEvents({});
+  const bytes = await everythingIn(server.config.data);
+  assert.ok(bytes.includes(alice.keys.accessKeyId), 'the ids are there, so the right files were read');
+  for (const secret of [
+    alice.keys.secretAccessKey,
+    git!.ServicePassword!,
+    session!.SecretAccessKey!,
+    session!.SessionToken!,
+  ]) {
+    assert.equal(bytes.includes(secret), false);
+    assert.equal(bytes.includes(Buffer.from(secret).toString('base64')), false);
+  }
+});
