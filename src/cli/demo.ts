@@ -1,9 +1,9 @@
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import type { Config } from '../kernel/config.ts';
 import { startServer } from '../server.ts';
 import { services } from '../services.ts';
 import { type DemoClients, demoClients } from './demo/clients.ts';
-import { executionOf, followExecution } from './demo/follow.ts';
+import { executionOf, followExecution, followPushes } from './demo/follow.ts';
 import { Progress } from './demo/progress.ts';
 import { commitExample, type GitAccess, push } from './demo/push.ts';
 import { type DemoApp, makeResources } from './demo/resources.ts';
@@ -41,20 +41,36 @@ export async function demo(config: Config, options: DemoOptions): Promise<number
   const out = process.stdout;
   const say = (text: string) => out.write(`${text}\n`);
   const server = await startServer(config, services);
+  const app = options.self ? SELF : EXAMPLE;
   let deployed = false;
   try {
     say(`slipway ready ${server.url}`);
     const clients = demoClients(server.url, config.region, server.root);
-    deployed = await pushAndDeploy(clients, config, options.self ? SELF : EXAMPLE, server.url, say, new Progress(out));
-    if (deployed) for (const line of closingLines(server.url, config, server.root)) say(line);
-    if (options.keep || (out.isTTY && deployed)) {
-      say('\nThe server keeps running. Ctrl-C stops it.');
-      await stopSignal();
-    }
+    deployed = await pushAndDeploy(clients, config, app, server.url, say, new Progress(out));
+    if (deployed) for (const line of closingLines(app, server.url, config, server.root)) say(line);
+    if (options.keep || (out.isTTY && deployed)) await keepRunning(clients, config, app, say, out);
   } finally {
     await server.stop();
   }
   return deployed ? 0 : 1;
+}
+
+/** Serves until Ctrl-C, and shows what further pushes do. */
+async function keepRunning(
+  clients: DemoClients,
+  config: Config,
+  app: DemoApp,
+  say: (text: string) => void,
+  out: NodeJS.WriteStream,
+): Promise<void> {
+  const copy = relative(process.cwd(), join(config.data, 'demo', app.name));
+  say('\nThe server keeps running until Ctrl-C. Another push runs the pipeline again, from another terminal:');
+  if (app !== SELF) say(`  cd ${copy} && git commit --allow-empty -m again && git push`);
+  const stopped = new AbortController();
+  const following = followPushes(clients, app.name, new Progress(out), stopped.signal);
+  await Promise.race([stopSignal(), following]);
+  stopped.abort();
+  await following;
 }
 
 async function pushAndDeploy(
@@ -96,13 +112,19 @@ async function showPage(
   return false;
 }
 
-function closingLines(url: string, config: Config, root: { accessKeyId: string; secretAccessKey: string }): string[] {
+/** What to type next, in the words of the `aws` command line. */
+function closingLines(
+  app: DemoApp,
+  url: string,
+  config: Config,
+  root: { accessKeyId: string; secretAccessKey: string },
+): string[] {
   return [
     `API ${url}`,
     ...exportLines(url, config.region, root).map((line) => `  ${line}`),
     'Try:',
-    '  aws codepipeline list-pipeline-executions --pipeline-name hello-web',
-    '  aws codecommit get-file --repository-name hello-web --file-path buildspec.yml',
+    `  aws codepipeline list-pipeline-executions --pipeline-name ${app.name}`,
+    `  aws codecommit get-file --repository-name ${app.name} --file-path buildspec.yml`,
     '  aws cloudtrail lookup-events --lookup-attributes AttributeKey=EventName,AttributeValue=GitPush',
   ];
 }

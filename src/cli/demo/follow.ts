@@ -33,6 +33,7 @@ export async function followExecution(
   pipelineName: string,
   pipelineExecutionId: string,
   progress: Progress,
+  stopped?: AbortSignal,
 ): Promise<string> {
   const { codepipeline } = clients;
   for (;;) {
@@ -43,8 +44,29 @@ export async function followExecution(
     });
     progress.show(actionExecutionDetails);
     const status = pipelineExecution?.status ?? 'Failed';
-    if (status !== 'InProgress' && status !== 'Stopping') return status;
+    if ((status !== 'InProgress' && status !== 'Stopping') || stopped?.aborted) return status;
     await approveWaiting(clients, pipelineName, actionExecutionDetails, progress);
+    await sleep(LOOK_EVERY_MS);
+  }
+}
+
+/** Shows every execution that starts from now on, until `stopped` is aborted. */
+export async function followPushes(
+  clients: DemoClients,
+  pipelineName: string,
+  progress: Progress,
+  stopped: AbortSignal,
+): Promise<void> {
+  const executions = async () =>
+    (await clients.codepipeline.listPipelineExecutions({ pipelineName })).pipelineExecutionSummaries ?? [];
+  const seen = new Set((await executions()).map(({ pipelineExecutionId }) => pipelineExecutionId));
+  while (!stopped.aborted) {
+    for (const { pipelineExecutionId: id } of (await executions()).reverse()) {
+      if (seen.has(id)) continue;
+      seen.add(id);
+      progress.say(`A push has started the pipeline (${id}).`);
+      progress.say(`The pipeline ended as ${await followExecution(clients, pipelineName, id!, progress, stopped)}.`);
+    }
     await sleep(LOOK_EVERY_MS);
   }
 }

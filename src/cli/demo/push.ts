@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { cp, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { chmod, cp, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
@@ -50,9 +50,25 @@ export async function commitExample(example: string, folder: string, access: Git
     await writeFile(counter, `${Number(await readFile(counter, 'utf8')) + 1}\n`);
   }
   await git(folder, ['remote', 'set-url', 'origin', access.url]);
+  await rememberPassword(folder, access);
   await git(folder, ['add', '--all']);
   await git(folder, ['commit', '--quiet', '--message', isThere ? 'Count up' : 'The first page']);
   return git(folder, ['rev-parse', 'HEAD']);
+}
+
+/** Lets a plain `git push` in the working copy work: git keeps the password in a file that only its owner reads. */
+async function rememberPassword(folder: string, { url, userName, password }: GitAccess): Promise<void> {
+  const file = `${folder}.credentials`;
+  const address = new URL(url);
+  address.username = encodeURIComponent(userName);
+  address.password = encodeURIComponent(password);
+  await writeFile(file, `${address.protocol}//${address.username}:${address.password}@${address.host}\n`, {
+    mode: 0o600,
+  });
+  await chmod(file, 0o600);
+  await git(folder, ['config', 'credential.helper', `store --file='${file}'`]);
+  await git(folder, ['config', 'branch.main.remote', 'origin']);
+  await git(folder, ['config', 'branch.main.merge', 'refs/heads/main']);
 }
 
 /** Pushes HEAD of a repository to a branch. @returns the commit's id. */
