@@ -110,6 +110,14 @@ test('G11: without a good password nothing is answered but 401, and no process i
   assert.equal(spawn.mock.callCount(), 0);
 });
 
+test('G12: headers by which a proxy would name the user are ignored', async (t) => {
+  const { server } = await seeded(t);
+  const forged = ['x-webauth-user', 'x-remote-user', 'remote-user', 'x-forwarded-user', 'x-amz-security-token'];
+  const headers = { ...Object.fromEntries(forged.map((name) => [name, 'alice'])), 'x-forwarded-for': '127.0.0.1' };
+  const answer = await fetch(`${server.url}/v1/repos/app/info/refs?service=git-upload-pack`, { headers });
+  assert.equal(answer.status, 401);
+});
+
 test('G11: a known user gets nothing but the four requests of smart HTTP', async (t) => {
   const { server, alice } = await seeded(t);
   const authorization = `Basic ${Buffer.from(`${alice.userName}:${alice.password}`).toString('base64')}`;

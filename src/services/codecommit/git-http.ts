@@ -1,4 +1,3 @@
-import type { ServerResponse } from 'node:http';
 import { gitEndpointOf, serveGit } from '../../git/smart-http.ts';
 import type { Context, RecordedEvent } from '../../kernel/context.ts';
 import { isFault } from '../../kernel/fault.ts';
@@ -9,7 +8,6 @@ import { identifyGitUser, readBasic } from './git-passwords.ts';
 import { GitPushes } from './git-pushes.ts';
 import { gitRecord } from './git-records.ts';
 import { repositoryResource } from './resources.ts';
-import { findRepository } from './store.ts';
 import { type RepositoryRow, tables } from './tables.ts';
 
 const ROOT = '/v1/repos/';
@@ -33,11 +31,10 @@ export const gitHttp: Route = {
   name: 'codecommit.git',
   matches: ({ path }) => path.startsWith(ROOT),
   async handle(exchange) {
-    const { request, response } = exchange;
-    const target = targetOf(request.path);
-    const ctx = await authenticate(exchange, target);
-    if (typeof ctx === 'number') refuse(exchange, ctx);
-    else await serve(exchange, ctx, target, response);
+    const target = targetOf(exchange.request.path);
+    const visitor = await authenticate(exchange, target);
+    if (typeof visitor === 'number') refuse(exchange, visitor);
+    else await serve(exchange, visitor, target);
   },
 };
 
@@ -48,24 +45,34 @@ function targetOf(path: string): Target {
   return { path: path.slice(0, end), name: path.slice(ROOT.length, end).replace(/\.git$/, ''), rest: path.slice(end) };
 }
 
-/** A context of the caller in the repository's region, or the status to refuse with. */
-async function authenticate({ request, ctx }: Exchange, target: Target): Promise<Context | number> {
+/** A known caller, in the region of the repository that is meant, and that repository if it exists. */
+interface Visitor {
+  ctx: Context;
+  repository: RepositoryRow | undefined;
+}
+
+/** Answers who it is, or the status to refuse with. */
+async function authenticate({ request, ctx }: Exchange, target: Target): Promise<Visitor | number> {
   const given = readBasic(request.headers.authorization);
   if (given === undefined) return 401;
   const hostRegion = regionOf(request.host);
   const identity = await identifyGitUser(ctx, given, {
     path: target.path,
-    hosts: hostsOf(request, ctx.publicUrl),
+    hosts: () => hostsOf(request, ctx.publicUrl),
     regions: async (account) => {
-      const regions = [ctx.config.region, ...(await regionsOfName(ctx, account, target.name))];
+      const regions = [
+        ctx.config.region,
+        ...(await repositoriesOfName(ctx, account, target.name)).map((one) => one.region),
+      ];
       return [...new Set(hostRegion === undefined ? regions : [hostRegion, ...regions])];
     },
   });
   if (identity.outcome === 'expired') return 403;
   if (identity.outcome === 'unknown') return 401;
   const { caller } = identity;
-  const region = identity.region ?? hostRegion ?? (await likelyRegion(ctx, caller.account, target.name));
-  return ctx.withCaller(caller, region);
+  const named = await repositoriesOfName(ctx, caller.account, target.name);
+  const region = identity.region ?? hostRegion ?? likelyRegion(ctx, named);
+  return { ctx: ctx.withCaller(caller, region), repository: named.find((one) => one.region === region) };
 }
 
 /** Region of a host name in AWS's form, `git-codecommit.eu-west-1.example.com`. */
@@ -79,32 +86,29 @@ function hostsOf({ headers, host }: HttpRequest, publicUrl: string): string[] {
   return [...new Set(names.flatMap((name) => [name, name.replace(/:\d+$/, '')]))];
 }
 
-/** Regions in which the account has a repository of that name. */
-async function regionsOfName(ctx: Context, account: string, name: string): Promise<string[]> {
-  const rows = await tables(ctx)
+/** The account's repositories of that name, each in another region. */
+function repositoriesOfName(ctx: Context, account: string, name: string): Promise<RepositoryRow[]> {
+  return tables(ctx)
     .selectFrom('codecommit_repositories')
-    .select('region')
+    .selectAll()
     .where('account', '=', account)
     .where('name', '=', name)
     .execute();
-  return rows.map(({ region }) => region);
 }
 
 /** An IAM password says nothing about the region: it is the default one unless the name exists in one other only. */
-async function likelyRegion(ctx: Context, account: string, name: string): Promise<string> {
-  const regions = await regionsOfName(ctx, account, name);
-  return regions.length === 1 ? regions[0]! : ctx.config.region;
+function likelyRegion({ config }: Context, named: readonly RepositoryRow[]): string {
+  return named.length === 1 ? named[0]!.region : config.region;
 }
 
-async function serve(exchange: Exchange, ctx: Context, target: Target, response: ServerResponse): Promise<void> {
-  const { request } = exchange;
+async function serve(exchange: Exchange, { ctx, repository }: Visitor, target: Target): Promise<void> {
+  const { request, response } = exchange;
   const endpoint = gitEndpointOf(request.method, target.rest, new URLSearchParams(request.query));
   if (endpoint === null) {
     refuse(exchange, 404);
     return;
   }
   const isPush = endpoint.service === 'git-receive-pack';
-  const repository = await findRepository(ctx, ctx, target.name);
   const resource = await repositoryResource(ctx, target.name);
   const record = (more: Partial<RecordedEvent> = {}) =>
     gitRecord(isPush, { name: target.name, repository, arn: resource.arn }, endpoint.kind === 'rpc', more);

@@ -16,7 +16,8 @@ export interface GitPassword {
 export interface SignedFor {
   /** Path of the repository as in the URL, `/v1/repos/NAME`. */
   path: string;
-  hosts: readonly string[];
+  /** Names under which the client may know this server. */
+  hosts(): readonly string[];
   /** Regions that may be meant by a caller of that account. */
   regions(account: string): Promise<readonly string[]>;
 }
@@ -98,9 +99,10 @@ function matchingRegion(
   { path, hosts }: SignedFor,
   regions: readonly string[],
 ): string | undefined {
+  const names = hosts();
   let found: string | undefined;
   for (const region of regions) {
-    for (const host of hosts) {
+    for (const host of names) {
       const signature = signGitPassword({ ...given, region, host, path });
       if (sameText(signature, given.signature)) found ??= region;
     }

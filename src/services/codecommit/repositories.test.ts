@@ -86,6 +86,10 @@ test('each mistake with a repository has its own fault', async (t) => {
       'InvalidResourceArnException',
       () => codecommit.listTagsForResource({ resourceArn: arn.replace('us-east-1', 'eu-west-1') }),
     ],
+    [
+      'InvalidResourceArnException',
+      () => codecommit.tagResource({ resourceArn: arn.replace('arn:aws:', 'arn:aws-cn:'), tags: { a: 'b' } }),
+    ],
     ['RepositoryDoesNotExistException', () => codecommit.listTagsForResource({ resourceArn: `${arn}x` })],
     ['NotImplementedException', () => codecommit.createRepository({ repositoryName: 'sealed', kmsKeyId: 'key' })],
     ['NotImplementedException', () => codecommit.createPullRequest({ title: 'x', targets: [] })],

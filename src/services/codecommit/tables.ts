@@ -69,6 +69,11 @@ export const migrations: Migrations = {
         .columns(['account', 'region', 'modified_at', 'name'])
         .execute();
       await db.schema
+        .createIndex('codecommit_repositories_account')
+        .on('codecommit_repositories')
+        .columns(['account', 'name'])
+        .execute();
+      await db.schema
         .createTable('codecommit_refs')
         .addColumn('repository_id', 'text', (c) => c.notNull())
         .addColumn('name', 'text', (c) => c.notNull())

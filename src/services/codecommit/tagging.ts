@@ -4,7 +4,7 @@ import type { Context, Tx } from '../../kernel/context.ts';
 import { fault } from '../../kernel/fault.ts';
 import type { Operation, OperationName, ResourceRef } from '../../kernel/service.ts';
 import { putTags, removeTags, type Tags, tagProblem, tagsOf } from '../../kernel/tags.ts';
-import { tagConditions } from './resources.ts';
+import { repositoryArn, tagConditions } from './resources.ts';
 import { repositoryByName } from './store.ts';
 
 type Op<N extends OperationName<typeof sdk>> = Operation<typeof sdk, N>;
@@ -31,12 +31,11 @@ async function taggedResource({ resourceArn }: { resourceArn: string }, ctx: Con
 
 /** @throws InvalidResourceArnException, RepositoryDoesNotExistException unless the ARN is that of a repository here */
 async function requireRepository(source: Context | Tx, ctx: Context, resourceArn: string): Promise<void> {
-  const arn = parseArn(resourceArn);
-  const isOurs = arn?.service === 'codecommit' && arn.region === ctx.region && arn.account === ctx.account;
-  if (!isOurs) {
+  const name = parseArn(resourceArn)?.resource ?? '';
+  if (resourceArn !== repositoryArn(ctx, name)) {
     throw fault(sdk.InvalidResourceArnException, `${resourceArn} is not the ARN of a repository in ${ctx.region}.`);
   }
-  await repositoryByName(source, ctx, arn.resource);
+  await repositoryByName(source, ctx, name);
 }
 
 export const TagResource: Op<'TagResource'> = {
