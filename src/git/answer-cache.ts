@@ -21,6 +21,15 @@ export class AnswerCache {
     return kept;
   }
 
+  /** Drops every answer of a repository that is deleted. */
+  forgetRepository(repositoryId: string): void {
+    for (const [key, bytes] of this.#kept) {
+      if (!key.startsWith(`${repositoryId} `)) continue;
+      this.#kept.delete(key);
+      this.#bytes -= bytes.length;
+    }
+  }
+
   /** True when nobody makes the answer yet; whoever gets it must call {@link settle}. */
   begin(key: string): boolean {
     if (this.#underWay.has(key)) return false;

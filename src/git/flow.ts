@@ -1,4 +1,11 @@
-import type { Writable } from 'node:stream';
+import type { ServerResponse } from 'node:http';
+import type { Readable, Writable } from 'node:stream';
+import type { Clock } from '../kernel/clock.ts';
+
+/** git writes five bytes, then some thousand, then five again; each write of ours costs as much as a large one. */
+const PIECE_BYTES = 128 * 1024;
+/** Progress that git reports must not wait for a full piece. */
+const PIECE_MS = 5;
 
 /** Resolves when the stream takes more, or will never take any: it may be closed under our hands. */
 export function writable(stream: Writable): Promise<void> {
@@ -11,5 +18,39 @@ export function writable(stream: Writable): Promise<void> {
     };
     stream.on('drain', done);
     stream.on('close', done);
+  });
+}
+
+/** Passes a stream on in large pieces. Resolves when all of it is written, or one of the two is closed. */
+export function passOn(source: Readable, response: ServerResponse, clock: Clock): Promise<void> {
+  return new Promise((resolve) => {
+    let held = 0;
+    let timer: { cancel(): void } | null = null;
+    const release = () => {
+      timer?.cancel();
+      timer = null;
+      if (held > 0) response.uncork();
+      held = 0;
+      if (!response.writableNeedDrain) return;
+      source.pause();
+      response.once('drain', () => source.resume());
+    };
+    const done = () => {
+      release();
+      resolve();
+    };
+    source.on('data', (chunk: Buffer) => {
+      if (held === 0) response.cork();
+      held += chunk.length;
+      response.write(chunk);
+      if (held >= PIECE_BYTES) release();
+      else timer ??= clock.after(PIECE_MS, release);
+    });
+    source.once('end', done).once('close', done);
+    response.once('close', () => {
+      source.destroy();
+      done();
+    });
+    source.resume();
   });
 }

@@ -5,6 +5,7 @@ import type { Clock } from '../kernel/clock.ts';
 import type { Ids } from '../kernel/ids.ts';
 import type { BlobStore } from '../kernel/store/blobs.ts';
 import { AnswerCache } from './answer-cache.ts';
+import { AnswerFiles } from './answer-files.ts';
 import { GitProcesses } from './git-process.ts';
 import { type GitSurroundings, Repository } from './repository.ts';
 import { Mutex, Slots } from './slots.ts';
@@ -55,6 +56,7 @@ export class GitStore {
       clock,
       ids,
       answers: new AnswerCache(),
+      answerFiles: new AnswerFiles(join(options.folder, 'answers'), ids),
       report: options.report,
       changed: (repository) => this.#scheduleUpkeep(repository),
       newPackId: () => clock.now().getTime().toString(16).padStart(12, '0') + ids.bytes(10).toString('hex'),
@@ -81,6 +83,7 @@ export class GitStore {
     for (const name of ['home', 'hooks', 'quarantine', 'repositories']) {
       await mkdir(join(folder, name), { recursive: true });
     }
+    await this.surroundings.answerFiles.open();
     await writeFile(bootPath, boot);
     return readGitVersion(this.#program);
   }
@@ -105,6 +108,8 @@ export class GitStore {
     this.#awake.delete(repository);
     this.#due.get(repository)?.cancel();
     this.#due.delete(repository);
+    this.surroundings.answers.forgetRepository(truth.id);
+    await this.surroundings.answerFiles.forgetRepository(truth.id);
     await repository.removeCache();
   }
 

@@ -3,6 +3,7 @@ import type { Clock } from '../kernel/clock.ts';
 import type { Ids } from '../kernel/ids.ts';
 import { BlobNotFoundError, type BlobStore } from '../kernel/store/blobs.ts';
 import type { AnswerCache } from './answer-cache.ts';
+import type { AnswerFiles } from './answer-files.ts';
 import { CacheFiles } from './cache-files.ts';
 import { CatFile } from './cat-file.ts';
 import type { GitProcesses } from './git-process.ts';
@@ -26,6 +27,7 @@ export interface GitSurroundings {
   /** Packs indexed while they come, at the client's speed. */
   largeUnpacks: Slots;
   readonly answers: AnswerCache;
+  readonly answerFiles: AnswerFiles;
   /** Told about failures that no request can be told about. */
   report(error: unknown): void;
   /** Told that a repository has changed here and may need upkeep. */

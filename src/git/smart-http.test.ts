@@ -432,3 +432,61 @@ test('a push of many files in a big pack arrives whole', async (t) => {
   await bob.run('fsck', '--strict');
   assert.equal(await bob.run('rev-parse', 'HEAD^{tree}'), await alice.run('rev-parse', 'HEAD^{tree}'));
 });
+
+test('a large answer that is asked for again and again is packed twice, then read from a file', async (t) => {
+  const { server, alice } = await seeded(t);
+  for (let file = 0; file < 3; file += 1) await writeFile(join(alice.folder, `big${file}`), randomBytes(1_000_000));
+  await alice.run('add', '.');
+  await alice.run('commit', '-q', '-m', 'big');
+  await alice.run('push', '-q', 'origin', 'main');
+  const spawn = t.mock.method(server.store.surroundings.git, 'spawn');
+  const answers = join(server.folder, 'cache', 'answers');
+  for (let round = 0; round < 4; round += 1) {
+    const bob = await clone(t, server);
+    await bob.run('fsck');
+    assert.equal(await bob.run('rev-parse', 'HEAD'), await alice.run('rev-parse', 'HEAD'));
+    while (round === 1 && !(await readdir(answers)).some((name) => name.endsWith('.answer'))) {
+      await new Promise(setImmediate);
+    }
+  }
+  assert.equal(spawn.mock.callCount(), 2);
+  await server.store.remove(server.truths.truth('r1'));
+  assert.deepEqual(await readdir(answers), []);
+  await clone(t, server);
+  await clone(t, server);
+  await rm(answers, { recursive: true });
+  await (await clone(t, server)).run('fsck');
+  await (await clone(t, server)).run('fsck');
+  assert.deepEqual(server.reported, []);
+});
+
+test('a client that hangs up in the midst of a large answer leaves no half of it behind', async (t) => {
+  const { server, alice } = await seeded(t);
+  await writeFile(join(alice.folder, 'big'), randomBytes(8_000_000));
+  await alice.run('add', '.');
+  await alice.run('commit', '-q', '-m', 'big');
+  await alice.run('push', '-q', 'origin', 'main');
+  await clone(t, server);
+  const request = Buffer.concat([
+    pktLine('command=fetch'),
+    Buffer.from('0001'),
+    pktLine(`want ${await alice.run('rev-parse', 'HEAD')}\n`),
+    pktLine('done\n'),
+    Buffer.from('0000'),
+  ]);
+  const headers = { 'git-protocol': 'version=2', 'content-type': 'application/x-git-upload-pack-request' };
+  const url = `${server.remote('r1')}/git-upload-pack`;
+  for (let round = 0; round < 3; round += 1) {
+    const abort = new AbortController();
+    const response = await fetch(url, { method: 'POST', headers, body: request, signal: abort.signal });
+    await response.body!.getReader().read();
+    abort.abort();
+  }
+  const repository = server.store.repository(server.truths.truth('r1'));
+  while (repository.busy) await new Promise(setImmediate);
+  const whole = await fetch(url, { method: 'POST', headers, body: request });
+  assert.ok((await whole.arrayBuffer()).byteLength > 8_000_000);
+  const left = async () =>
+    (await readdir(join(server.folder, 'cache', 'answers'))).filter((name) => !name.endsWith('.answer'));
+  while ((await left()).length > 0) await new Promise(setImmediate);
+});

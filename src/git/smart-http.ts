@@ -3,6 +3,7 @@ import { createGunzip } from 'node:zlib';
 import type { Clock } from '../kernel/clock.ts';
 import { advertise, type GitService } from './advertisement.ts';
 import { GitFailure, isGitFailure } from './failure.ts';
+import { passOn } from './flow.ts';
 import { DEFAULT_PACK_LIMITS } from './incoming-pack.ts';
 import { type PushRules, receivePack } from './receive-pack.ts';
 import type { Repository } from './repository.ts';
@@ -115,8 +116,8 @@ async function serveFetch(
     response.end(answer.bytes);
     return;
   }
-  response.writeHead(200, headers);
-  answer.stream.pipe(response, { end: false });
+  response.writeHead(200, answer.bytes === null ? headers : { ...headers, 'content-length': answer.bytes });
+  const passed = passOn(answer.stream, response, repository.surroundings.clock);
   try {
     await answer.ended;
   } catch (error) {
@@ -124,18 +125,8 @@ async function serveFetch(
     if (!isGitFailure(error, 'process-failed')) throw error;
     door.report(error);
   }
-  await flushed(answer.stream, response);
+  await passed;
   response.end();
-}
-
-/** Waits until what git has written has gone into the response. */
-function flushed(stream: NodeJS.ReadableStream & { readableEnded?: boolean }, response: ServerResponse): Promise<void> {
-  if (stream.readableEnded || response.destroyed) return Promise.resolve();
-  return new Promise((resolve) => {
-    stream.once('end', resolve);
-    stream.once('close', resolve);
-    response.once('close', resolve);
-  });
 }
 
 async function servePush(

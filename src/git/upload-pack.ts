@@ -14,8 +14,11 @@ import type { Repository } from './repository.ts';
 export type UploadAnswer =
   /** `failure` is git's, which has told the client in `bytes` what is wrong. */
   | { kind: 'bytes'; bytes: Buffer; failure?: GitFailure }
-  /** `ended` settles when git has ended and rejects when it failed; the stream must be read or destroyed. */
-  | { kind: 'stream'; stream: Readable; ended: Promise<void>; stop(): void };
+  /**
+   * `ended` settles when git has ended and rejects when it failed; the stream must be read or destroyed. `bytes` is its
+   * length where that is known.
+   */
+  | { kind: 'stream'; stream: Readable; bytes: number | null; ended: Promise<void> };
 
 /** Requests up to this size are read before git is started; longer ones can only be a fetch with many haves. */
 const HELD_BYTES = 1024 * 1024;
@@ -64,14 +67,32 @@ async function fetchObjects(
   const { answers } = repository.surroundings;
   const known = await answers.find(key);
   if (known !== null) return { kind: 'bytes', bytes: known };
-  if (!answers.begin(key)) return stream(repository, version, body, signal);
+  const file = await repository.surroundings.answerFiles.find(key);
+  if (file !== null) return { kind: 'stream', ...file, ended: Promise.resolve() };
+  if (!answers.begin(key)) return keepLarge(repository, key, await stream(repository, version, body, signal));
   let answer: UploadAnswer | null = null;
   try {
     answer = await gather(await stream(repository, version, body, signal), repository.surroundings.clock);
-    return answer;
   } finally {
     answers.settle(key, answer?.kind === 'bytes' && answer.failure === undefined ? answer.bytes : null);
   }
+  return keepLarge(repository, key, answer);
+}
+
+/** Writes a large answer to a file while the client gets it, where it was asked for before. */
+function keepLarge(repository: Repository, key: string, answer: UploadAnswer): UploadAnswer {
+  if (answer.kind === 'bytes') return answer;
+  const { answerFiles, report } = repository.surroundings;
+  const writer = answerFiles.want(key);
+  if (writer === null) return answer;
+  answer.stream.on('data', (chunk: Buffer) => writer.write(chunk));
+  answer.stream.pause();
+  const end = (isWhole: boolean) => writer.end(isWhole).catch(report);
+  answer.ended.then(
+    () => end(answer.stream.readableEnded),
+    () => end(false),
+  );
+  return answer;
 }
 
 /** Waits for a short answer to be whole; a long or slow one is handed on as a stream, with nothing lost. */
@@ -129,7 +150,7 @@ async function stream(
     });
     // Whoever reads the stream to its end looks at this after; until then a failure is no unhandled one.
     ended.catch(() => undefined);
-    return { kind: 'stream', stream: child.stdout, ended, stop: () => child.kill() };
+    return { kind: 'stream', stream: child.stdout, bytes: null, ended };
   } catch (error) {
     leave();
     throw error;
