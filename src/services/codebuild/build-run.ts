@@ -322,7 +322,9 @@ export class BuildRun {
     await output.finish();
     if (progress.exportedVariables.length > 0) result.exportedVariables = progress.exportedVariables;
     this.#throwIfEnding();
-    if (!progress.isDone) throw new PhaseFailure('COMMAND_EXECUTION_ERROR', unexpectedEnd(end));
+    // A script that went on after its first shell was killed may say that it is done; its end says otherwise.
+    const isWhole = progress.isDone && end.kind === 'exited' && end.code === 0;
+    if (!isWhole) throw new PhaseFailure('COMMAND_EXECUTION_ERROR', unexpectedEnd(end));
     return progress;
   }
 
@@ -374,8 +376,9 @@ export class BuildRun {
       this.#ctx.log.error({ err: error, build: this.id }, 'a build failed for a reason of the server');
     }
     // Between two phases: what was about to begin did not.
-    if (record.open === undefined)
-      record.begin(record.phases.some(({ type }) => type === 'INSTALL') ? 'FINALIZING' : 'INSTALL');
+    if (record.open === undefined) {
+      record.begin(record.phases.some(({ type }) => type === 'INSTALL') ? 'UPLOAD_ARTIFACTS' : 'INSTALL');
+    }
     const phase = record.open!.type;
     record.end(ending.status, ending.context);
     this.#ending ??= ending;

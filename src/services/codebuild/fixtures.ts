@@ -1,9 +1,10 @@
 import type { TestContext } from 'node:test';
 import type { Build, CreateProjectCommandInput, StartBuildCommandInput } from '@aws-sdk/client-codebuild';
 import { type Clients, type HarnessOptions, startServer, type TestServer } from '../../../test/harness.ts';
+import type { RunSpec } from '../../executors/executor.ts';
+import type { FakeStep } from '../../executors/fake.ts';
 import type { BusEvent } from '../../kernel/context.ts';
 import type { Service } from '../../kernel/service.ts';
-import { services } from '../../services.ts';
 import type { OpenExecutor } from './build-queue.ts';
 import { codebuild, codebuildWith } from './service.ts';
 
@@ -29,9 +30,13 @@ export interface BuildServer {
   log(build: Build): Promise<string>;
 }
 
-/** @param openExecutor in place of the real one */
+/**
+ * @param services all of them; this folder may not import the list
+ * @param openExecutor in place of the real one
+ */
 export async function startBuildServer(
   t: TestContext,
+  services: readonly Service[],
   openExecutor?: OpenExecutor,
   options: HarnessOptions = {},
 ): Promise<BuildServer> {
@@ -88,7 +93,11 @@ export async function startBuildServer(
         serviceRole: ROLE,
         source: { type: 'NO_SOURCE', buildspec },
         artifacts: { type: 'NO_ARTIFACTS' },
-        environment: { type: 'LINUX_CONTAINER', computeType: 'BUILD_GENERAL1_SMALL', image: 'aws/codebuild/standard:7.0' },
+        environment: {
+          type: 'LINUX_CONTAINER',
+          computeType: 'BUILD_GENERAL1_SMALL',
+          image: 'aws/codebuild/standard:7.0',
+        },
         ...more,
       });
     },
@@ -127,4 +136,10 @@ export function buildCommands(...commands: string[]): string {
 
 export function phaseOf(build: Build, type: string) {
   return build.phases?.find(({ phaseType }) => phaseType === type);
+}
+
+/** Steps of a fake run that says, as a script does, what it has come to: each report with its mark in the log. */
+export function reportSteps(spec: RunSpec, ...reports: string[]): FakeStep[] {
+  const nonce = /^sw_nonce=(\w+)/.exec(spec.script)?.[1];
+  return reports.map((report, at) => ({ report: `${at + 1} ${report}`, log: `\x1e${nonce}:${at + 1}\x1e` }));
 }
