@@ -51,10 +51,10 @@ export async function discardParts(tx: Tx, ctx: Context, upload: string, keep?: 
   await discardBlobs(tx, ctx, blobs);
 }
 
-/** Removes what is due. @returns when to look again, if anything was left */
-export async function collectGarbage(ctx: Context): Promise<{ againAt: Date } | undefined> {
+/** Removes what is due at a time. @returns when to look again, if anything was left */
+export async function collectGarbage(ctx: Context, at: Date): Promise<{ againAt: Date } | undefined> {
+  const now = at.getTime();
   for (;;) {
-    const now = ctx.now().getTime();
     const rows = await ctx
       .db<Tables>()
       .selectFrom('s3_garbage')
@@ -146,7 +146,7 @@ export async function abortAbandoned(ctx: Context, initiatedBefore: Date): Promi
 
 export const collector: Reconciler = {
   name: COLLECTOR,
-  reconcile: (_key, ctx) => collectGarbage(ctx),
+  reconcile: (_key, ctx) => collectGarbage(ctx, ctx.now()),
   async scan(ctx) {
     const row = await ctx.db<Tables>().selectFrom('s3_garbage').select('blob').limit(1).executeTakeFirst();
     return row === undefined ? [] : [ALL];
