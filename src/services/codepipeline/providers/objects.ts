@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import type * as s3Sdk from '@aws-sdk/client-s3';
 import type { Context } from '../../../kernel/context.ts';
 import type { ArtifactLocation } from '../artifacts.ts';
@@ -37,38 +37,43 @@ export async function openObject(
 /** Settings of an object that is written. */
 export type ObjectSettings = Pick<s3Sdk.PutObjectCommandInput, 'ACL' | 'CacheControl' | 'ContentType'>;
 
-/** Writes an object as a role; nothing of it shows before its last byte is durable. */
+/** Writes an object as a role; nothing of it shows before its last byte is durable. The body is used up, or destroyed. */
 export async function writeObject(
   role: Context,
   place: { bucket: string; key: string },
-  body: AsyncIterable<Uint8Array>,
+  body: Readable,
   settings: ObjectSettings = {},
 ): Promise<{ etag: string }> {
-  const output = await role.call<typeof s3Sdk, 'PutObject'>('s3', 'PutObject', {
-    Bucket: place.bucket,
-    Key: place.key,
-    // In process the store takes any iterable of bytes; the SDK's type knows what can go over the wire.
-    Body: body as unknown as s3Sdk.PutObjectCommandInput['Body'],
-    ...settings,
-  });
-  return { etag: output.ETag! };
+  try {
+    const output = await role.call<typeof s3Sdk, 'PutObject'>('s3', 'PutObject', {
+      Bucket: place.bucket,
+      Key: place.key,
+      Body: body as s3Sdk.PutObjectCommandInput['Body'],
+      ...settings,
+    });
+    return { etag: output.ETag! };
+  } finally {
+    // Whoever is refused before the first byte would leave its other end (git, a file) waiting for a reader.
+    body.destroy();
+  }
 }
 
 /** Writes an artifact and notes its digest on the way. */
-export async function writeArtifact(
-  role: Context,
-  place: ArtifactLocation,
-  body: AsyncIterable<Uint8Array>,
-): Promise<MadeArtifact> {
+export async function writeArtifact(role: Context, place: ArtifactLocation, body: Readable): Promise<MadeArtifact> {
   const hash = createHash('sha256');
   let size = 0;
   async function* measured() {
-    for await (const chunk of body) {
+    for await (const chunk of body as AsyncIterable<Buffer>) {
       hash.update(chunk);
       size += chunk.length;
       yield chunk;
     }
   }
-  const { etag } = await writeObject(role, place.s3location, measured(), { ContentType: 'application/zip' });
-  return { name: place.name, etag, size, sha256: hash.digest('hex') };
+  try {
+    const stream = Readable.from(measured(), { objectMode: false });
+    const { etag } = await writeObject(role, place.s3location, stream, { ContentType: 'application/zip' });
+    return { name: place.name, etag, size, sha256: hash.digest('hex') };
+  } finally {
+    body.destroy();
+  }
 }
