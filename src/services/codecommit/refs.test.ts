@@ -5,8 +5,11 @@ import type { GitClient } from '../../git/harness.ts';
 import type { BusEvent } from '../../kernel/context.ts';
 import type { Service } from '../../kernel/service.ts';
 import { services } from '../../services.ts';
+import { readRepository } from './git-cache.ts';
 import { gitUser, startWithRepository, workingCopy } from './harness.ts';
+import { moveRefs } from './refs.ts';
 import { codecommit } from './service.ts';
+import type { RepositoryRow } from './tables.ts';
 
 const app = { repositoryName: 'app' };
 
@@ -161,4 +164,16 @@ test('the state of a repository is of one moment while pushes go on', async (t) 
   }
   isOver = true;
   assert.ok((await reads) > 0);
+});
+
+test('a repository that is deleted under the hands of a push or a reader is gone for both', async (t) => {
+  const server = await startServer(t);
+  const ctx = server.kernel.serviceContext('codecommit.amazonaws.com');
+  const update = { name: 'refs/heads/main', from: null, to: 'a'.repeat(40), peeled: null, forced: false };
+  const refused = await moveRefs(ctx, 'gone', { updates: [update], atomic: false, pack: null });
+  assert.deepEqual([...refused], [['refs/heads/main', 'the repository was deleted']]);
+  await assert.rejects(
+    readRepository(ctx, { id: 'gone', name: 'app' } as RepositoryRow, async () => undefined),
+    { name: 'RepositoryDoesNotExistException', message: 'app does not exist' },
+  );
 });
