@@ -5,11 +5,17 @@ import type { Logger } from '../log.ts';
 import type { Consumer } from '../service.ts';
 import type { AnyTransaction, Database } from '../store/database.ts';
 import type { OutboxTable } from '../store/kernel-tables.ts';
+import { Lane, type Outcome } from './lane.ts';
 
 const BATCH = 100;
-const CLAIM_MS = 60_000;
+/** Events that are being delivered; more wait in the table. */
+const MAX_IN_HAND = 500;
+const CLAIM_MS = 30_000;
+const RENEW_MS = 10_000;
 const POLL_MS = 1_000;
 const MAX_BACKOFF_MS = 60_000;
+/** How long a stop waits for consumers that do not come to an end. Their events are delivered again. */
+const STOP_MS = 10_000;
 
 let lastPosition = 0;
 
@@ -26,8 +32,9 @@ export async function writeToOutbox(tx: AnyTransaction, event: BusEvent, nowMs: 
     position: nextPosition(nowMs),
     event: JSON.stringify(event),
     attempts: 0,
-    due_at: nowMs,
+    due_at: 0, // at once, whatever becomes of the clock
     claimed_until: 0,
+    waiting: null,
   };
   await tx.insertInto('kernel_outbox').values(row).execute();
 }
@@ -43,17 +50,28 @@ interface OutboxParts {
 
 /**
  * Hands committed events to every consumer, at least once, in order of commits as far as they succeed. An event leaves the
- * outbox when all consumers took it; one that fails is tried again with growing delays and does not hold up the others.
+ * outbox when all consumers took it; those that did not are asked again with growing delays, and hold up nobody else.
  */
 export class OutboxDispatcher {
   readonly #parts: OutboxParts;
+  readonly #lanes: ReadonlyMap<string, Lane>;
+  /** Events that are being delivered, by id; they are still in the table. */
+  readonly #inHand = new Map<string, Promise<void>>();
+  /** What became of events, to be written. */
+  readonly #results: { id: string; keep: KeptRow | undefined }[] = [];
+  #writing: Promise<void> | undefined;
   #running: Promise<void> | undefined;
   #again = false;
+  /** More may be due than can be in hand. */
+  #isFull = false;
   #stopped = false;
+  #renewedAt = 0;
   #timer: { cancel(): void } | undefined;
 
   constructor(parts: OutboxParts) {
     this.#parts = parts;
+    this.#lanes = new Map(parts.consumers.map((consumer) => [consumer.name, new Lane(consumer, parts)]));
+    if (this.#lanes.size < parts.consumers.length) throw new Error('two consumers have the same name');
   }
 
   /** Starts delivering; call it after each commit that wrote to the outbox. */
@@ -75,98 +93,122 @@ export class OutboxDispatcher {
     });
   }
 
-  /** Stops after the event in hand. */
+  /** Stops after the events in hand; what waits is left to whoever comes next. */
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#timer?.cancel();
     await this.#running;
+    const ended = Promise.all([...this.#lanes.values()].map((lane) => lane.stop()));
+    const { promise: late, resolve } = Promise.withResolvers<void>();
+    const timer = this.#parts.clock.after(STOP_MS, resolve);
+    await Promise.race([ended.then(() => Promise.all(this.#inHand.values())), late]);
+    timer.cancel();
+    await this.#writing;
   }
 
   async #run(): Promise<void> {
-    const { log } = this.#parts;
     try {
+      await this.#renew();
       while (!this.#stopped) {
-        const rows = await this.#claim();
-        if (rows.length === 0) return;
-        const done: string[] = [];
-        const left: string[] = [];
-        for (const row of rows) {
-          if (this.#stopped) left.push(row.id);
-          else if (await this.#deliver(row)) done.push(row.id);
-        }
-        if (done.length > 0) await this.#remove(done);
-        if (left.length > 0) await this.#release(left);
+        const free = Math.min(BATCH, MAX_IN_HAND - this.#inHand.size);
+        const rows = free > 0 ? await this.#claim(free) : [];
+        for (const row of rows) this.#inHand.set(row.id, this.#handOut(row));
+        this.#isFull = this.#inHand.size >= MAX_IN_HAND;
+        if (rows.length < free || this.#isFull) return;
       }
     } catch (error) {
-      log.error({ err: error }, 'the outbox could not be read; trying again');
+      this.#parts.log.error({ err: error }, 'the outbox could not be read; trying again');
     }
   }
 
   /** Due events. Other nodes of a PostgreSQL installation leave claimed ones alone; an SQLite file has one owner. */
-  async #claim(): Promise<OutboxTable[]> {
+  async #claim(limit: number): Promise<OutboxTable[]> {
     const { database, clock } = this.#parts;
     const now = clock.now().getTime();
-    const due = (db: AnyTransaction | Database['reader']) =>
+    const due = (db: AnyTransaction | Database['reader'], most: number) =>
       db
         .selectFrom('kernel_outbox')
         .selectAll()
         .where('due_at', '<=', now)
         .where('claimed_until', '<=', now)
         .orderBy('position')
-        .limit(BATCH)
-        .execute() as Promise<OutboxTable[]>;
-    if (database.kind === 'sqlite') return due(database.reader);
+        .limit(most);
+    const isFree = ({ id }: OutboxTable) => !this.#inHand.has(id);
+    if (database.kind === 'sqlite') {
+      const rows = (await due(database.reader, limit + this.#inHand.size).execute()) as OutboxTable[];
+      return rows.filter(isFree).slice(0, limit);
+    }
+    if ((await due(database.reader, 1).execute()).length === 0) return [];
     return database.transaction(async (tx) => {
-      const rows = await due(tx);
-      const ids = rows.map(({ id }) => id);
-      if (ids.length > 0)
-        await tx
-          .updateTable('kernel_outbox')
-          .set({ claimed_until: now + CLAIM_MS })
-          .where('id', 'in', ids)
-          .execute();
+      const found = (await due(tx, limit).forUpdate().skipLocked().execute()) as OutboxTable[];
+      const rows = found.filter(isFree);
+      await this.#claimUntil(
+        tx,
+        rows.map(({ id }) => id),
+        now + CLAIM_MS,
+      );
       return rows;
     });
   }
 
-  /** Leaves claimed events to whoever comes next, at once. */
-  async #release(ids: string[]): Promise<void> {
-    await this.#parts.database.transaction((tx) =>
-      tx.updateTable('kernel_outbox').set({ claimed_until: 0 }).where('id', 'in', ids).execute(),
-    );
+  async #claimUntil(tx: AnyTransaction, ids: string[], until: number): Promise<void> {
+    if (ids.length === 0) return;
+    await tx.updateTable('kernel_outbox').set({ claimed_until: until }).where('id', 'in', ids).execute();
   }
 
-  async #deliver(row: OutboxTable): Promise<boolean> {
+  /** Keeps what is being delivered from other nodes. */
+  async #renew(): Promise<void> {
+    const { database, clock } = this.#parts;
+    const now = clock.now().getTime();
+    if (database.kind === 'sqlite' || this.#inHand.size === 0 || now - this.#renewedAt < RENEW_MS) return;
+    this.#renewedAt = now;
+    await database.transaction((tx) => this.#claimUntil(tx, [...this.#inHand.keys()], now + CLAIM_MS));
+  }
+
+  /** Gives an event to every consumer that still waits for it, and notes what came of it. Never rejects. */
+  async #handOut(row: OutboxTable): Promise<void> {
     const event = JSON.parse(row.event) as BusEvent;
-    for (const consumer of this.#parts.consumers) {
+    const waiting = row.waiting === null ? [...this.#lanes.keys()] : (JSON.parse(row.waiting) as string[]);
+    // A consumer that this version does not have any more waits for nothing.
+    const names = waiting.filter((name) => this.#lanes.has(name));
+    const outcomes = await Promise.all(names.map((name) => this.#lanes.get(name)!.push(event)));
+    const left = names.filter((_, index) => outcomes[index] !== 'taken');
+    this.#results.push({ id: row.id, keep: left.length === 0 ? undefined : this.#kept(row, left, outcomes) });
+    this.#writing ??= this.#writeResults();
+    await this.#writing;
+    this.#inHand.delete(row.id);
+    if (this.#isFull && this.#inHand.size <= MAX_IN_HAND / 2) this.poke();
+  }
+
+  /** The row of an event for those that did not take it: after a while where one failed or is behind, else at once. */
+  #kept(row: OutboxTable, left: string[], outcomes: readonly Outcome[]): KeptRow {
+    const hasFailed = outcomes.includes('failed');
+    const attempts = row.attempts + (hasFailed ? 1 : 0);
+    const delay = this.#stopped && !hasFailed ? 0 : Math.min(1_000 * 2 ** Math.min(attempts, 10), MAX_BACKOFF_MS);
+    const dueAt = this.#parts.clock.now().getTime() + delay;
+    return { waiting: JSON.stringify(left), attempts, due_at: dueAt, claimed_until: 0 };
+  }
+
+  /** Writes what came of events, those of a while in one transaction. Where it cannot, they are delivered again. */
+  async #writeResults(): Promise<void> {
+    const { database, log } = this.#parts;
+    await Promise.resolve(); // lets those settle that do so at the same moment
+    while (this.#results.length > 0) {
+      const results = this.#results.splice(0, BATCH);
+      const done = results.filter(({ keep }) => keep === undefined).map(({ id }) => id);
       try {
-        await consumer.handle(event, this.#parts.contextFor(consumer, event));
+        await database.transaction(async (tx) => {
+          if (done.length > 0) await tx.deleteFrom('kernel_outbox').where('id', 'in', done).execute();
+          for (const { id, keep } of results) {
+            if (keep !== undefined) await tx.updateTable('kernel_outbox').set(keep).where('id', '=', id).execute();
+          }
+        });
       } catch (error) {
-        this.#parts.log.error(
-          { err: error, consumer: consumer.name, event: event.id },
-          'an event was not taken; trying again',
-        );
-        await this.#postpone(row);
-        return false;
+        log.error({ err: error }, 'what became of events could not be written; they are delivered again');
       }
     }
-    return true;
-  }
-
-  async #postpone(row: OutboxTable): Promise<void> {
-    const attempts = row.attempts + 1;
-    const delay = Math.min(1_000 * 2 ** Math.min(attempts, 10), MAX_BACKOFF_MS);
-    const dueAt = this.#parts.clock.now().getTime() + delay;
-    await this.#parts.database.transaction((tx) =>
-      tx
-        .updateTable('kernel_outbox')
-        .set({ attempts, due_at: dueAt, claimed_until: 0 })
-        .where('id', '=', row.id)
-        .execute(),
-    );
-  }
-
-  async #remove(ids: string[]): Promise<void> {
-    await this.#parts.database.transaction((tx) => tx.deleteFrom('kernel_outbox').where('id', 'in', ids).execute());
+    this.#writing = undefined;
   }
 }
+
+type KeptRow = Pick<OutboxTable, 'waiting' | 'attempts' | 'due_at' | 'claimed_until'>;

@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { sql } from 'kysely';
 import { TEST_DATABASES, testFolder } from '../testing/databases.ts';
+import { eventually } from '../testing/eventually.ts';
 import { type AnyTransaction, Database, outsideTransaction } from './database.ts';
 
 async function addNumbers(tx: AnyTransaction, ...numbers: number[]): Promise<void> {
@@ -222,7 +223,11 @@ if (postgresUrl !== undefined) {
         tx,
       ),
     );
-    const { rows } = await sql<{ one: number }>`select 1 as one`.execute(database.reader);
-    assert.equal(rows[0]?.one, 1);
+    const answers = async () => {
+      const { rows } = await sql<{ one: number }>`select 1 as one`.execute(database.reader);
+      return rows[0]?.one === 1;
+    };
+    await eventually(() => answers().catch(() => false));
+    await eventually(() => database.transaction(answers).catch(() => false));
   });
 }

@@ -8,6 +8,8 @@ export interface OutboxTable {
   attempts: number;
   due_at: number;
   claimed_until: number;
+  /** Names of the consumers that have not taken it, as JSON; null while nobody has been asked. */
+  waiting: string | null;
 }
 /** Wake-ups, timers and leases of the reconcilers. */
 export interface WorkTable {
@@ -100,6 +102,11 @@ export const kernelMigrations: Migrations = {
         .addColumn('value', 'text', (c) => c.notNull())
         .addPrimaryKeyConstraint('kernel_tags_key', ['arn', 'key'])
         .execute();
+    },
+  },
+  '0002-outbox-waiting': {
+    async up(db) {
+      await db.schema.alterTable('kernel_outbox').addColumn('waiting', 'text').execute();
     },
   },
 };
