@@ -9,7 +9,7 @@ import type { OpenExecutor } from './build-queue.ts';
 import { codebuild, codebuildWith } from './service.ts';
 
 export const ROLE = 'arn:aws:iam::123456789012:role/build';
-const TRUST = {
+export const TRUST = {
   Version: '2012-10-17',
   Statement: [{ Effect: 'Allow', Principal: { Service: 'codebuild.amazonaws.com' }, Action: 'sts:AssumeRole' }],
 };

@@ -112,3 +112,21 @@ test('projects are listed in either order, page by page', async (t) => {
     assert.deepEqual(found, sortOrder === 'ASCENDING' ? names : [...names].reverse());
   }
 });
+
+test('a role that CodeBuild may not assume is refused when the project is made', async (t) => {
+  const { server, codebuild } = await start(t);
+  const message = (role: string) => `CodeBuild is not authorized to perform: sts:AssumeRole on ${role}`;
+  const none = 'arn:aws:iam::123456789012:role/none';
+  await assert.rejects(codebuild.createProject({ ...PROJECT, serviceRole: none }), {
+    name: 'InvalidInputException',
+    message: message(none),
+  });
+  const trust = {
+    Version: '2012-10-17',
+    Statement: [{ Effect: 'Allow', Principal: { Service: 'ec2.amazonaws.com' }, Action: 'sts:AssumeRole' }],
+  };
+  await server.root_.iam.createRole({ RoleName: 'other', AssumeRolePolicyDocument: JSON.stringify(trust) });
+  await codebuild.createProject(PROJECT);
+  const other = 'arn:aws:iam::123456789012:role/other';
+  await assert.rejects(codebuild.updateProject({ name: 'app', serviceRole: other }), { message: message(other) });
+});

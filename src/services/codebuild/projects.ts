@@ -1,6 +1,6 @@
 import * as sdk from '@aws-sdk/client-codebuild';
 import type { Context } from '../../kernel/context.ts';
-import { fault } from '../../kernel/fault.ts';
+import { fault, isFault } from '../../kernel/fault.ts';
 import { cursorOf, page } from '../../kernel/page.ts';
 import type { Operation, OperationName } from '../../kernel/service.ts';
 import { checkProject, invalid, type ProjectSettings, withDefaults } from './project-rules.ts';
@@ -18,7 +18,7 @@ export const CreateProject: Op<'CreateProject'> = {
   async handle({ name, ...settings }, ctx) {
     const project = withDefaults({ name, ...settings });
     checkProject(project);
-    await ctx.authorize('iam:PassRole', project.serviceRole!, { 'iam:PassedToService': SERVICE });
+    await requireRole(ctx, name, project.serviceRole!);
     const now = ctx.now().getTime();
     const row: ProjectTable = {
       id: ctx.ids.uuid(),
@@ -40,13 +40,31 @@ export const CreateProject: Op<'CreateProject'> = {
   },
 };
 
+/**
+ * The caller may pass the role, and CodeBuild may work as it.
+ * @throws AccessDenied, InvalidInputException (Terraform waits for new roles by these words)
+ */
+async function requireRole(ctx: Context, project: string, roleArn: string): Promise<void> {
+  await ctx.authorize('iam:PassRole', roleArn, { 'iam:PassedToService': SERVICE });
+  try {
+    await ctx.asService(SERVICE, ctx.account, ctx.region).as(roleArn, {
+      service: SERVICE,
+      sessionName: 'AWSCodeBuild',
+      sourceArn: projectArn(ctx, project),
+    });
+  } catch (error) {
+    if (!isFault(error, 'AccessDenied')) throw error;
+    throw invalid(`CodeBuild is not authorized to perform: sts:AssumeRole on ${roleArn}`);
+  }
+}
+
 /** Replaces what is given and leaves the rest as it is. */
 export const UpdateProject: Op<'UpdateProject'> = {
   resource: ({ name }, ctx) => projectArn(ctx, projectNameOf(name)),
   async handle({ name: given, ...changes }, ctx) {
     const name = projectNameOf(given);
     if (changes.serviceRole !== undefined) {
-      await ctx.authorize('iam:PassRole', changes.serviceRole, { 'iam:PassedToService': SERVICE });
+      await requireRole(ctx, name, changes.serviceRole);
     }
     return ctx.tx(async (tx) => {
       const row = await projectByName(ctx, tx, name);
