@@ -5,7 +5,7 @@ import { newId } from './identifiers.ts';
 import { changeIdentities } from './identities.ts';
 import { listPage } from './markers.ts';
 import { QUOTAS, quotaExceeded } from './quotas.ts';
-import { entityArn, entityByName, entityResource, listEntities, requireFreeName } from './store.ts';
+import { entityArn, entityByName, entityResource, listEntities, movedResources, requireFreeName } from './store.ts';
 import { type GroupRow, tables } from './tables.ts';
 import { userOf } from './users.ts';
 
@@ -80,10 +80,8 @@ export const ListGroups: Op<'ListGroups'> = {
 };
 
 export const UpdateGroup: Op<'UpdateGroup'> = {
-  async resource({ GroupName: name, NewGroupName: newName }, ctx) {
-    const old = await entityResource(ctx, 'group', name);
-    return newName === undefined ? old : [old, await entityResource(ctx, 'group', newName)];
-  },
+  resource: ({ GroupName: name, NewGroupName: newName, NewPath: newPath }, ctx) =>
+    movedResources(ctx, 'group', name, { name: newName, path: newPath }),
   async handle({ GroupName: name, NewGroupName: newName = name, NewPath: newPath }, ctx) {
     await changeIdentities(ctx, async (tx) => {
       const row = await entityByName(tx, ctx.account, 'group', name);

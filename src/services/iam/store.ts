@@ -84,6 +84,23 @@ export async function entityResource(ctx: Context, kind: EntityKind, name: strin
   return entity === undefined ? { arn: entityRef } : { arn: entityRef, tags: await tagsOf(ctx, entityRef) };
 }
 
+/**
+ * What a change of name or path is about: the entity as it is, and as it will be. Policies go by both, so who may only
+ * change what lies under `/dev/` brings nothing under `/admin/`. Source: IAM API reference, UpdateUser.
+ */
+export async function movedResources(
+  ctx: Context,
+  kind: 'user' | 'group',
+  name: string,
+  to: { name: string | undefined; path: string | undefined },
+): Promise<ResourceRef[]> {
+  const before = await entityResource(ctx, kind, name);
+  if (to.name === undefined && to.path === undefined) return [before];
+  const { path = '/' } = (await findEntity(ctx, ctx.account, kind, name)) ?? {};
+  const after = { account: ctx.account, path: to.path ?? path, name: to.name ?? name };
+  return [before, { ...before, arn: entityArn(kind, after) }];
+}
+
 /** The name of the calling user, for operations that leave out `UserName`. @throws ValidationError for any other caller */
 export function ownUserName({ caller }: Context): string {
   if (caller.type === 'IAMUser') return caller.userName;

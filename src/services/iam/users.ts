@@ -8,7 +8,15 @@ import { boundaryOf, requireBoundary } from './boundaries.ts';
 import { newId } from './identifiers.ts';
 import { changeIdentities } from './identities.ts';
 import { listPage } from './markers.ts';
-import { entityArn, entityByName, entityResource, listEntities, ownUserName, requireFreeName } from './store.ts';
+import {
+  entityArn,
+  entityByName,
+  entityResource,
+  listEntities,
+  movedResources,
+  ownUserName,
+  requireFreeName,
+} from './store.ts';
 import { tables, type UserRow } from './tables.ts';
 import { checkTags, tagConditions, tagsFrom, toTags } from './tag-sets.ts';
 import { repointTrustPolicies } from './trust.ts';
@@ -100,10 +108,8 @@ export const ListUsers: Op<'ListUsers'> = {
 };
 
 export const UpdateUser: Op<'UpdateUser'> = {
-  async resource({ UserName: name, NewUserName: newName }, ctx) {
-    const old = await entityResource(ctx, 'user', name);
-    return newName === undefined ? old : [old, await entityResource(ctx, 'user', newName)];
-  },
+  resource: ({ UserName: name, NewUserName: newName, NewPath: newPath }, ctx) =>
+    movedResources(ctx, 'user', name, { name: newName, path: newPath }),
   async handle({ UserName: name, NewUserName: newName = name, NewPath: newPath }, ctx) {
     await changeIdentities(ctx, async (tx) => {
       const row = await entityByName(tx, ctx.account, 'user', name);
