@@ -34,6 +34,8 @@ const FLUSH_DELAY_MS = 50;
 const FLUSH_ROWS = 500;
 const MAX_PENDING = 50_000;
 const MAX_PARAMETERS_CHARS = 100_000;
+/** Of callers that nobody knows: they could fill the disk with their refused requests. */
+const MAX_ANONYMOUS_CHARS = 2_000;
 
 /**
  * The record of every call. A mutating call's row is written in the transaction of its change; its outcome, and the rows
@@ -160,6 +162,7 @@ function userNameOf(caller: Caller): string | null {
 }
 
 function cloudTrailRecord(entry: AuditEntry): Record<string, unknown> {
+  const maxChars = entry.caller.type === 'Anonymous' ? MAX_ANONYMOUS_CHARS : MAX_PARAMETERS_CHARS;
   return {
     eventVersion: '1.11',
     userIdentity: userIdentity(entry.caller),
@@ -170,8 +173,8 @@ function cloudTrailRecord(entry: AuditEntry): Record<string, unknown> {
     sourceIPAddress: entry.sourceIp,
     userAgent: entry.userAgent,
     ...(entry.errorCode === undefined ? {} : { errorCode: entry.errorCode, errorMessage: entry.errorMessage }),
-    requestParameters: bounded(entry.requestParameters),
-    responseElements: bounded(entry.responseElements),
+    requestParameters: bounded(entry.requestParameters, maxChars),
+    responseElements: bounded(entry.responseElements, maxChars),
     ...entry.additional,
     requestID: entry.requestId,
     eventID: entry.id,
@@ -226,8 +229,8 @@ function userIdentity(caller: Caller): Record<string, unknown> {
   }
 }
 
-function bounded(value: unknown): unknown {
+function bounded(value: unknown, maxChars: number): unknown {
   if (value === undefined || value === null) return null;
   const text = JSON.stringify(value);
-  return text.length <= MAX_PARAMETERS_CHARS ? value : { omitted: `${text.length} characters` };
+  return text.length <= maxChars ? value : { omitted: `${text.length} characters` };
 }
