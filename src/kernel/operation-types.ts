@@ -1,7 +1,10 @@
 /** Types of operations, derived from an SDK package by operation name. */
 
-// biome-ignore lint/suspicious/noExplicitAny: any `import * as sdk` of an @aws-sdk/client package
-export type SdkModule = Record<string, any>;
+// biome-ignore lint/suspicious/noExplicitAny: what stands in these places is inferred, or of no interest
+type Anything = any;
+
+/** Any `import * as sdk` of an `@aws-sdk/client-*` package. */
+export type SdkModule = Record<string, Anything>;
 
 /** Operations of an SDK package: those that it exports as `<Name>Command`. */
 export type OperationName<M> = {
@@ -10,18 +13,16 @@ export type OperationName<M> = {
 
 type CommandOf<M, N extends string> = `${N}Command` extends keyof M ? M[`${N}Command`] : never;
 
-// biome-ignore lint/suspicious/noExplicitAny: the command's input is what is inferred
 export type OperationInput<M, N extends string> =
-  CommandOf<M, N> extends new (...args: any) => { readonly input: infer Input } ? Input : never;
+  CommandOf<M, N> extends new (...args: Anything) => { readonly input: infer Input } ? Input : never;
+
+interface Resolving<Output> {
+  resolveMiddleware(...args: Anything): (...args: Anything) => Promise<{ output: Output }>;
+}
 
 /** The output without the SDK's `$metadata`, which the wire does not carry. */
 export type OperationOutput<M, N extends string> =
-  // biome-ignore lint/suspicious/noExplicitAny: the handler's output is what is inferred
-  CommandOf<M, N> extends new (
-    ...args: any
-  ) => { resolveMiddleware(...args: any): (...args: any) => Promise<{ output: infer Output }> }
-    ? Omit<Output, '$metadata'>
-    : never;
+  CommandOf<M, N> extends new (...args: Anything) => Resolving<infer Output> ? Omit<Output, '$metadata'> : never;
 
 /** An input after validation: members that the model requires are there. */
 export type ValidInput<Input> = {
