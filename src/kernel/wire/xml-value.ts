@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { parseXML } from '@aws-sdk/xml-builder';
 import { type CommonErrorName, commonFault } from './errors.ts';
 import { isBase64, isBound } from './json-value.ts';
@@ -24,14 +25,26 @@ export function escapeXml(text: string): string {
 /** Parses an XML body and types it. A document type declaration is refused. @throws MalformedXML / MalformedInput */
 export function readXmlBody(shape: Shape, body: Buffer): unknown {
   const text = body.toString('utf8').trim();
-  if (/<!DOCTYPE/i.test(text)) throw malformed();
+  if (!isUtf8(body) || /<!DOCTYPE/i.test(text)) throw malformed();
   let root: XmlTree | undefined;
   try {
-    root = Object.values(parseXML(text) as Record<string, XmlTree>)[0];
+    root = Object.values(parseXML(withAstralCharacters(text)) as Record<string, XmlTree>)[0];
   } catch (error) {
     throw malformed(error);
   }
   return readXml(shape, root ?? '');
+}
+
+/** The parser knows references to 16 bits only: characters beyond are put in before it, outside CDATA. */
+function withAstralCharacters(text: string): string {
+  return text.replace(
+    /<!\[CDATA\[.*?\]\]>|&#(?:x([0-9a-f]+)|([0-9]+));/gis,
+    (found, hex?: string, decimal?: string) => {
+      const code = hex === undefined ? Number(decimal) : Number.parseInt(hex, 16);
+      if (code > 0x10ffff) throw malformed();
+      return code > 0xffff ? String.fromCodePoint(code) : found;
+    },
+  );
 }
 
 function malformed(cause?: unknown) {

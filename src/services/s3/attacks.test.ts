@@ -61,11 +61,11 @@ test('A7: XML bodies', async (t) => {
   const { s3 } = server.root_;
   await s3.createBucket({ Bucket });
   await s3.putObject({ Bucket, Key: 'kept', Body: 'x' });
-  const post = (body: string, path = `/${Bucket}?delete=`, method = 'POST') =>
+  const post = (body: string | Buffer, path = `/${Bucket}?delete=`, method = 'POST') =>
     sendSigned(server.url, 's3', server.root, { method, path, body });
   const entity = '<!DOCTYPE d [<!ENTITY k "kept"><!ENTITY f SYSTEM "file:///etc/passwd">]>';
   const deep = `${'<a>'.repeat(20_000)}${'</a>'.repeat(20_000)}`;
-  const cases: [string, string][] = [
+  const cases: [string, string | Buffer][] = [
     ['an entity', `${entity}<Delete><Object><Key>&k;</Key></Object></Delete>`],
     ['an external entity', `${entity}<Delete><Object><Key>&f;</Key></Object></Delete>`],
     ['no XML', 'kept'],
@@ -74,6 +74,8 @@ test('A7: XML bodies', async (t) => {
     ['a tag twice', '<Delete><Object><Key>a</Key><Key>kept</Key></Object></Delete>'],
     ['1001 keys', `<Delete>${'<Object><Key>kept</Key></Object>'.repeat(1001)}</Delete>`],
     ['deep', `<Delete>${deep}</Delete>`],
+    ['a character that is none', '<Delete><Object><Key>&#x110000;</Key></Object></Delete>'],
+    ['bytes that are no text', Buffer.from('<Delete><Object><Key>\xff</Key></Object></Delete>', 'latin1')],
   ];
   for (const [name, body] of cases) {
     const answer = await post(body);
@@ -90,10 +92,11 @@ test('A7: XML bodies', async (t) => {
   });
   assert.equal(form.status, 501);
   assert.equal(await textOf(await s3.getObject({ Bucket, Key: 'kept' })), 'x');
-  const escaped = '&lt;tag&gt; &amp; &#xE9; &quot;';
+  // A reference that is read as another character would delete another object.
+  const escaped = '&lt;tag&gt; &amp; &#xE9; &#128640;&#x1F680; <![CDATA[&#128640;]]>&quot;';
   await post(`<Delete><Object><Key>${escaped}</Key></Object></Delete>`);
   const answer = await post(`<Delete><Object><Key>${escaped}</Key></Object></Delete>`);
-  assert.match(answer.text, /<Key>&lt;tag&gt; &amp; é &quot;<\/Key>/);
+  assert.match(answer.text, /<Key>&lt;tag&gt; &amp; é \u{1F680}{2} &amp;#128640;&quot;<\/Key>/u);
 });
 
 test('A8: anonymous callers get 403 from every operation, implemented or not', async (t) => {
