@@ -131,6 +131,7 @@ export class OutboxDispatcher {
         .selectAll()
         .where('due_at', '<=', now)
         .where('claimed_until', '<=', now)
+        .orderBy('due_at') // new ones first: those that were postponed may wait for a consumer that never comes back
         .orderBy('position')
         .limit(most);
     const isFree = ({ id }: OutboxTable) => !this.#inHand.has(id);

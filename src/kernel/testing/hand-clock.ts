@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.ts';
+import { eventually } from './eventually.ts';
 
 interface Timer {
   at: number;
@@ -46,6 +47,15 @@ export class HandClock implements Clock {
     }
     this.#now = end;
     await settled();
+  }
+
+  /** Moves on step by step until a condition holds: for work whose own duration is not in this clock's hands. */
+  async until(condition: () => boolean | Promise<boolean>, stepMs = 100): Promise<void> {
+    await eventually(async () => {
+      if (await condition()) return true;
+      await this.advance(stepMs);
+      return false;
+    });
   }
 }
 
