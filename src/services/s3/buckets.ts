@@ -127,6 +127,7 @@ function regionOf(ctx: Context, constraint: string | undefined): string {
 export const HeadBucket: Op<'HeadBucket'> = {
   resource: bucketResource,
   action: 's3:ListBucket',
+  dataEvent: true,
   async handle(input, ctx) {
     const bucket = await bucketByName(ctx, input);
     return { BucketRegion: bucket.region, BucketArn: bucketArn(bucket.name), AccessPointAlias: false };

@@ -90,6 +90,19 @@ test('events of objects', async (t) => {
     assert.equal(deleted!.detail['deletion-type'], 'Permanently Deleted');
   });
 
+  await t.test('tags set and taken away', async () => {
+    await s3.putObjectTagging({ Bucket, Key: 'c', Tagging: { TagSet: [{ Key: 'a', Value: 'b' }] } });
+    await s3.deleteObjectTagging({ Bucket, Key: 'c' });
+    const told = await until(2);
+    assert.deepEqual(
+      told.map(({ detailType, detail }) => [detailType, (detail['object'] as Record<string, unknown>)['key']]),
+      [
+        ['Object Tags Added', 'c'],
+        ['Object Tags Deleted', 'c'],
+      ],
+    );
+  });
+
   await t.test('a versioned bucket also tells our own pipelines, with or without EventBridge', async () => {
     await s3.putBucketVersioning({ Bucket, VersioningConfiguration: { Status: 'Enabled' } });
     const { VersionId, ETag } = await s3.putObject({ Bucket, Key: 'source.zip', Body: 'zip' });

@@ -52,6 +52,20 @@ export async function emitDeleted(change: Change, { row, kind }: Deletion): Prom
   });
 }
 
+/** Tells EventBridge that tags of a version were set or taken away, where the bucket asks for it. */
+export async function emitTagged(change: Change, row: ObjectTable, tagged: boolean): Promise<void> {
+  const { tx, bucket } = change;
+  if (bucket.eventbridge !== 1) return;
+  await tx.emit({
+    source: 'aws.s3',
+    detailType: tagged ? 'Object Tags Added' : 'Object Tags Deleted',
+    resources: [bucketArn(bucket.name)],
+    account: bucket.account,
+    region: bucket.region,
+    detail: common(change, row, { etag: row.etag }),
+  });
+}
+
 function common({ ctx, bucket }: Change, row: ObjectTable, object: Record<string, unknown>): Record<string, unknown> {
   return {
     version: '0',
@@ -63,9 +77,14 @@ function common({ ctx, bucket }: Change, row: ObjectTable, object: Record<string
       sequencer: sequencer(ctx, row),
     },
     'request-id': ctx.requestId,
-    requester: ctx.caller.type === 'AWSService' ? ctx.caller.service : ctx.account,
+    ...requesterOf(ctx),
     'source-ip-address': ctx.sourceIp,
   };
+}
+
+function requesterOf({ caller }: Context): { requester?: string } {
+  if (caller.type === 'Anonymous') return {};
+  return { requester: caller.type === 'AWSService' ? caller.service : caller.account };
 }
 
 /** Hexadecimal text that grows from one event of a key to the next. */

@@ -20,6 +20,7 @@ export const ListObjectsV2: Op<'ListObjectsV2'> = {
   resource: bucketResource,
   action: 's3:ListBucket',
   conditions: conditionKeys,
+  dataEvent: true,
   async handle(input, ctx) {
     const bucket = await bucketByName(ctx, input);
     const { Prefix = '', Delimiter, StartAfter, ContinuationToken: token, EncodingType } = input;
@@ -62,6 +63,7 @@ export const ListObjects: Op<'ListObjects'> = {
   resource: bucketResource,
   action: 's3:ListBucket',
   conditions: conditionKeys,
+  dataEvent: true,
   async handle(input, ctx) {
     const bucket = await bucketByName(ctx, input);
     const { Prefix = '', Delimiter, Marker, EncodingType } = input;

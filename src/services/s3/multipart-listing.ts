@@ -18,6 +18,7 @@ export const ListMultipartUploads: Op<'ListMultipartUploads'> = {
   resource: bucketResource,
   action: 's3:ListBucketMultipartUploads',
   conditions: conditionKeys,
+  dataEvent: true,
   async handle(input, ctx) {
     const bucket = await bucketByName(ctx, input);
     const { Prefix = '', Delimiter, KeyMarker, UploadIdMarker, EncodingType } = input;

@@ -1,6 +1,7 @@
 import type * as sdk from '@aws-sdk/client-s3';
 import type { Context } from '../../kernel/context.ts';
 import type { Operation, OperationName } from '../../kernel/service.ts';
+import { emitTagged } from './events.ts';
 import { malformedXml } from './faults.ts';
 import { bucketByName } from './find-bucket.ts';
 import { objectToRead } from './get-object.ts';
@@ -63,7 +64,7 @@ async function setTags(ctx: Context, input: TagInput, tags: Record<string, strin
   const bucket = await bucketByName(ctx, input);
   const object = await objectToRead(ctx, bucket, input.Key, input.VersionId);
   await ctx.tx(async (tx) => {
-    await bucketByName(tx, input);
+    const change = { tx, ctx, bucket: await bucketByName(tx, input) };
     await tx
       .db<Tables>()
       .updateTable('s3_objects')
@@ -72,6 +73,7 @@ async function setTags(ctx: Context, input: TagInput, tags: Record<string, strin
       .where('key', '=', object.key)
       .where('version_id', '=', object.version_id)
       .execute();
+    await emitTagged(change, object, Object.keys(tags).length > 0);
   });
   return versionMember(object, bucket);
 }

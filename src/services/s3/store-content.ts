@@ -8,6 +8,8 @@ import { DATA_KEY_BYTES, seal } from './sealed-blob.ts';
 /** Largest object of one upload, and largest part: 5 GiB. */
 export const MAX_UPLOAD_BYTES = 5 * 1024 ** 3;
 
+const PIECE_BYTES = 256 * 1024;
+
 /** Purpose under which data keys are sealed; they are bound to their blob's key. */
 const DATA_KEY_PURPOSE = 's3-data-key';
 
@@ -81,8 +83,9 @@ function toChunks(body: Body): AsyncIterable<Uint8Array> {
   return body as AsyncIterable<Uint8Array>;
 }
 
+/** In pieces, so that digests of a large body do not hold up everybody else. */
 async function* fromBytes(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  if (bytes.byteLength > 0) yield bytes;
+  for (let at = 0; at < bytes.byteLength; at += PIECE_BYTES) yield bytes.subarray(at, at + PIECE_BYTES);
 }
 
 async function* startingWith(first: Uint8Array, rest: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {

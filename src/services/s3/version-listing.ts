@@ -22,6 +22,7 @@ export const ListObjectVersions: Op<'ListObjectVersions'> = {
   resource: bucketResource,
   action: 's3:ListBucketVersions',
   conditions: conditionKeys,
+  dataEvent: true,
   async handle(input, ctx) {
     const bucket = await bucketByName(ctx, input);
     const { Prefix = '', Delimiter, KeyMarker, VersionIdMarker, EncodingType } = input;
