@@ -152,10 +152,15 @@ function actionState({ name }: sdk.ActionDeclaration, row: ActionRow | undefined
       lastUpdatedBy: row.updated_by ?? undefined,
       externalExecutionId: row.external_id ?? undefined,
       externalExecutionUrl: row.external_url ?? undefined,
-      ...(row.token !== null && row.status === 'InProgress' ? { token: row.token } : {}),
+      ...(isAsking(row) ? { token: row.token! } : {}),
       ...errorOf(row),
     },
   };
+}
+
+/** Whether somebody may answer: not before the request's own configuration is known to resolve. */
+function isAsking({ token, status, queued }: ActionRow): boolean {
+  return token !== null && status === 'InProgress' && queued === 0;
 }
 
 /** Why an action failed, as both views of action executions show it. */
