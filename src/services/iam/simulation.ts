@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import * as sdk from '@aws-sdk/client-iam';
 import { parseArn } from '../../kernel/arn.ts';
 import { ConditionContext, type ConditionKeys } from '../../kernel/auth/conditions.ts';
@@ -7,7 +8,7 @@ import type { PrincipalIdentity } from '../../kernel/auth/principals.ts';
 import type { Context } from '../../kernel/context.ts';
 import { fault } from '../../kernel/fault.ts';
 import type { Operation, OperationName } from '../../kernel/service.ts';
-import { slicePage } from './markers.ts';
+import { listPage } from './markers.ts';
 import { type OwnerPolicies, policiesOfGroup, policiesOfRole, policiesOfUser } from './owner-policies.ts';
 import { entityArn, entityByName } from './store.ts';
 
@@ -119,25 +120,43 @@ async function simulate(
           fault: (message) => fault(sdk.InvalidInputException, message),
         });
   const owner = parseArn(input.ResourceOwner ?? '')?.account;
-  const results = (input.ActionNames ?? []).flatMap((action) =>
-    (input.ResourceArns ?? ['*']).map((resource) => {
-      const request: AuthorizationRequest = {
-        principal,
-        action,
-        resource,
-        resourceAccount: owner ?? (parseArn(resource)?.account || principal.account),
-        context,
-        identityPolicies,
-        boundary,
-        resourcePolicy,
-      };
-      return resultOf(request, evaluate(request));
-    }),
-  );
-  const numbered = results.map((result, index) => ({ result, key: String(index).padStart(6, '0') }));
-  const scope = `simulation ${JSON.stringify([input.ActionNames, input.ResourceArns])}`;
-  const { items, truncation } = await slicePage(ctx, scope, input, numbered, ({ key }) => key);
+  const { ActionNames: actions = [], ResourceArns: resources = ['*'] } = input;
+  const resultAt = (index: number): Answer => {
+    const action = actions[Math.floor(index / resources.length)]!;
+    const resource = resources[index % resources.length]!;
+    const resourceAccount = owner ?? (parseArn(resource)?.account || principal.account);
+    const request: AuthorizationRequest = {
+      principal,
+      action,
+      resource,
+      resourceAccount,
+      context,
+      identityPolicies,
+      boundary,
+      resourcePolicy,
+    };
+    return { index, result: resultOf(request, evaluate(request)) };
+  };
+  // A request of 200 KB has millions of pairs: only those of the page are evaluated, and others get their turn meanwhile.
+  const fetch = async (after: string | undefined, limit: number) => {
+    const start = after === undefined ? 0 : Number(after) + 1;
+    const end = Math.min(start + limit, actions.length * resources.length);
+    const answers: Answer[] = [];
+    for (let index = start; index < end; index++) {
+      answers.push(resultAt(index));
+      await setImmediate();
+    }
+    return answers;
+  };
+  const scope = `simulation ${JSON.stringify([actions, resources])}`;
+  const { items, truncation } = await listPage(ctx, scope, input, fetch, ({ index }) => String(index));
   return { EvaluationResults: items.map(({ result }) => result), ...truncation };
+}
+
+interface Answer {
+  /** Place among all pairs of an action and a resource. */
+  index: number;
+  result: sdk.EvaluationResult;
 }
 
 function resultOf(request: AuthorizationRequest, evaluation: Evaluation): sdk.EvaluationResult {

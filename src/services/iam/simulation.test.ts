@@ -1,0 +1,48 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { startServer } from '../../../test/harness.ts';
+
+test('I3: a simulation of millions of pairs evaluates the page that it answers with', async (t) => {
+  const server = await startServer(t);
+  const { iam } = server.root_;
+  const Statement = Array.from({ length: 40 }, (_, at) => ({
+    Effect: 'Allow',
+    Action: `s3:*a*b*c${at}`,
+    Resource: `arn:aws:s3:::*a*b*c${at}`,
+  }));
+  const resources = Array.from({ length: 2_000 }, (_, at) => `arn:aws:s3:::bucket-${at}`);
+  const input = {
+    PolicyInputList: [JSON.stringify({ Version: '2012-10-17', Statement })],
+    ActionNames: Array.from({ length: 2_000 }, (_, at) => `s3:GetObject${at}`),
+    ResourceArns: resources,
+  };
+  const before = process.cpuUsage();
+  const first = await iam.simulateCustomPolicy(input);
+  const { user, system } = process.cpuUsage(before);
+  assert.ok((user + system) / 1000 < 3_000, `took ${(user + system) / 1000} ms of CPU`);
+  const next = await iam.simulateCustomPolicy({ ...input, Marker: first.Marker, MaxItems: 2 });
+  assert.deepEqual(
+    [...first.EvaluationResults!, ...next.EvaluationResults!].map(({ EvalResourceName: name }) => name),
+    resources.slice(0, 102),
+  );
+  assert.equal(next.IsTruncated, true);
+});
+
+test('the pages of a simulation hold every pair once', async (t) => {
+  const { iam } = (await startServer(t)).root_;
+  const Statement = { Effect: 'Allow', Action: 's3:*', Resource: 'arn:aws:s3:::two' };
+  const input = {
+    PolicyInputList: [JSON.stringify({ Version: '2012-10-17', Statement })],
+    ActionNames: ['s3:ListBucket', 'iam:ListUsers'],
+    ResourceArns: ['arn:aws:s3:::one', 'arn:aws:s3:::two', 'arn:aws:s3:::three'],
+    MaxItems: 4,
+  };
+  const first = await iam.simulateCustomPolicy(input);
+  const second = await iam.simulateCustomPolicy({ ...input, Marker: first.Marker });
+  const found = [...first.EvaluationResults!, ...second.EvaluationResults!];
+  assert.equal(second.IsTruncated, false);
+  assert.deepEqual(
+    found.map(({ EvalDecision: decision }) => decision),
+    ['implicitDeny', 'allowed', 'implicitDeny', 'implicitDeny', 'implicitDeny', 'implicitDeny'],
+  );
+});
