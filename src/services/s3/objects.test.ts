@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
+import { Readable } from 'node:stream';
 import { test } from 'node:test';
+import type * as sdk from '@aws-sdk/client-s3';
 import { startServer } from '../../../test/harness.ts';
 import { bytesOf, refused, textOf } from './testing/refusals.ts';
 
@@ -264,6 +266,34 @@ test('objects', async (t) => {
     );
     await refused(s3.deleteObjects({ Bucket, Delete: { Objects: [] } }), 'MalformedXML', 400);
   });
+});
+
+test('other services put and get objects in process, whatever the body is made of', async (t) => {
+  const server = await startServer(t);
+  await server.root_.s3.createBucket({ Bucket: 'inside' });
+  const { account } = server.config;
+  const ctx = server.kernel
+    .serviceContext('codepipeline.amazonaws.com')
+    .withCaller({ type: 'Root', account, arn: `arn:aws:iam::${account}:root`, principalId: account });
+  const data = randomBytes(700_000);
+  const bodies = {
+    text: data.toString('base64'),
+    bytes: data,
+    stream: Readable.from([data.subarray(0, 100_000), data.subarray(100_000)]),
+    blob: new Blob([data]),
+    nothing: undefined,
+  };
+  for (const [Key, Body] of Object.entries(bodies)) {
+    const { ETag } = await ctx.call<typeof sdk, 'PutObject'>('s3', 'PutObject', { Bucket: 'inside', Key, Body });
+    const expected = Key === 'text' ? Buffer.from(bodies.text) : Key === 'nothing' ? Buffer.alloc(0) : data;
+    assert.equal(ETag, `"${md5(expected)}"`, Key);
+    const got = await ctx.call<typeof sdk, 'GetObject'>('s3', 'GetObject', { Bucket: 'inside', Key });
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of got.Body as Readable) chunks.push(chunk);
+    assert.ok(Buffer.concat(chunks).equals(expected), Key);
+  }
+  const absent = { Bucket: 'inside', Key: 'absent' };
+  await assert.rejects(ctx.call<typeof sdk, 'GetObject'>('s3', 'GetObject', absent), { name: 'NoSuchKey' });
 });
 
 test('copies of objects', async (t) => {
