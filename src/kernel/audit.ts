@@ -1,7 +1,7 @@
 import type { Caller } from './auth/identity.ts';
 import type { Clock } from './clock.ts';
 import type { Logger } from './log.ts';
-import type { AnyTransaction, Database } from './store/database.ts';
+import { type AnyTransaction, type Database, outsideTransaction } from './store/database.ts';
 import type { AuditTable } from './store/kernel-tables.ts';
 import { commonFault } from './wire/errors.ts';
 
@@ -31,15 +31,19 @@ export interface AuditEntry {
 }
 
 const FLUSH_DELAY_MS = 50;
+const RETRY_MS = 1_000;
 const FLUSH_ROWS = 500;
-const MAX_PENDING = 50_000;
+const MAX_PENDING = 10_000;
 const MAX_PARAMETERS_CHARS = 100_000;
+/** CloudTrail's own limit on an error message. */
+const MAX_MESSAGE_CHARS = 1_024;
 /** Of callers that nobody knows: they could fill the disk with their refused requests. */
 const MAX_ANONYMOUS_CHARS = 2_000;
 
 /**
  * The record of every call. A mutating call's row is written in the transaction of its change; its outcome, and the rows
- * of calls that change nothing, follow in batches within 50 ms. When batches cannot be written, calls are refused.
+ * of calls that change nothing, follow in batches within 50 ms. From the first batch that cannot be written on, calls are
+ * refused until it is.
  */
 export class AuditTrail {
   readonly #database: Database;
@@ -48,6 +52,7 @@ export class AuditTrail {
   #pending: AuditEntry[] = [];
   #timer: { cancel(): void } | undefined;
   #flushing: Promise<void> | undefined;
+  #hasFailed = false;
 
   constructor(database: Database, clock: Clock, log: Logger) {
     this.#database = database;
@@ -57,7 +62,7 @@ export class AuditTrail {
 
   /** @throws ServiceUnavailable while the trail cannot be written: nothing happens unrecorded */
   assertWritable(): void {
-    if (this.#pending.length >= MAX_PENDING) {
+    if (this.#hasFailed || this.#pending.length >= MAX_PENDING) {
       throw commonFault('ServiceUnavailable', 'The audit trail cannot be written; the call was refused.');
     }
   }
@@ -70,16 +75,21 @@ export class AuditTrail {
   /** Writes, or completes, the row soon. */
   add(entry: AuditEntry): void {
     this.#pending.push(entry);
-    if (this.#pending.length >= FLUSH_ROWS) void this.#flushSoon();
-    else this.#timer ??= this.#clock.after(FLUSH_DELAY_MS, () => void this.#flushSoon());
+    if (this.#hasFailed) return; // it is tried again in a while
+    if (this.#pending.length === FLUSH_ROWS) outsideTransaction(() => void this.#flushSoon());
+    else this.#timer ??= this.#flushAfter(FLUSH_DELAY_MS);
+  }
+
+  #flushAfter(delayMs: number): { cancel(): void } {
+    return outsideTransaction(() => this.#clock.after(delayMs, () => void this.#flushSoon()));
   }
 
   async #flushSoon(): Promise<void> {
     try {
       await this.flush();
     } catch (error) {
-      this.#log.error({ err: error }, 'the audit trail could not be written; trying again');
-      this.#timer ??= this.#clock.after(1_000, () => void this.#flushSoon());
+      this.#log.error({ err: error }, 'the audit trail could not be written; calls are refused until it can');
+      this.#timer ??= this.#flushAfter(RETRY_MS);
     }
   }
 
@@ -104,7 +114,9 @@ export class AuditTrail {
       await this.#database.transaction(async (tx) => {
         for (let at = 0; at < batch.length; at += FLUSH_ROWS) await upsert(tx, batch.slice(at, at + FLUSH_ROWS));
       });
+      this.#hasFailed = false;
     } catch (error) {
+      this.#hasFailed = true;
       this.#pending = [...batch, ...this.#pending];
       throw error;
     }
@@ -141,7 +153,7 @@ function rowOf(entry: AuditEntry): AuditTable {
     user_name: userNameOf(caller),
     resources: JSON.stringify(entry.resources),
     error_code: entry.errorCode ?? null,
-    record: JSON.stringify(cloudTrailRecord(entry)),
+    record: cloudTrailRecord(entry),
   };
 }
 
@@ -161,9 +173,10 @@ function userNameOf(caller: Caller): string | null {
   }
 }
 
-function cloudTrailRecord(entry: AuditEntry): Record<string, unknown> {
+/** The record as CloudTrail shows it, JSON. */
+function cloudTrailRecord(entry: AuditEntry): string {
   const maxChars = entry.caller.type === 'Anonymous' ? MAX_ANONYMOUS_CHARS : MAX_PARAMETERS_CHARS;
-  return {
+  const head = JSON.stringify({
     eventVersion: '1.11',
     userIdentity: userIdentity(entry.caller),
     eventTime: entry.at.toISOString().replace(/\.\d{3}Z$/, 'Z'),
@@ -172,9 +185,13 @@ function cloudTrailRecord(entry: AuditEntry): Record<string, unknown> {
     awsRegion: entry.region,
     sourceIPAddress: entry.sourceIp,
     userAgent: entry.userAgent,
-    ...(entry.errorCode === undefined ? {} : { errorCode: entry.errorCode, errorMessage: entry.errorMessage }),
-    requestParameters: bounded(entry.requestParameters, maxChars),
-    responseElements: bounded(entry.responseElements, maxChars),
+    ...(entry.errorCode === undefined
+      ? {}
+      : { errorCode: entry.errorCode, errorMessage: entry.errorMessage?.slice(0, MAX_MESSAGE_CHARS) }),
+  });
+  const parameters = boundedJson(entry.requestParameters, maxChars);
+  const elements = boundedJson(entry.responseElements, maxChars);
+  const tail = JSON.stringify({
     ...entry.additional,
     requestID: entry.requestId,
     eventID: entry.id,
@@ -186,7 +203,8 @@ function cloudTrailRecord(entry: AuditEntry): Record<string, unknown> {
     managementEvent: entry.management,
     recipientAccountId: entry.account,
     eventCategory: entry.management ? 'Management' : 'Data',
-  };
+  });
+  return `${head.slice(0, -1)},"requestParameters":${parameters},"responseElements":${elements},${tail.slice(1)}`;
 }
 
 function userIdentity(caller: Caller): Record<string, unknown> {
@@ -229,8 +247,9 @@ function userIdentity(caller: Caller): Record<string, unknown> {
   }
 }
 
-function bounded(value: unknown, maxChars: number): unknown {
-  if (value === undefined || value === null) return null;
+/** JSON of what may be of any size; of what is too large, its size. */
+function boundedJson(value: unknown, maxChars: number): string {
+  if (value === undefined || value === null) return 'null';
   const text = JSON.stringify(value);
-  return text.length <= maxChars ? value : { omitted: `${text.length} characters` };
+  return text.length <= maxChars ? text : JSON.stringify({ omitted: `${text.length} characters` });
 }
