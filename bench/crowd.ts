@@ -3,6 +3,9 @@ import type { Slipway } from './slipway.ts';
 
 /** A kind of thing of which there may be very many. */
 export interface Crowd {
+  service: string;
+  /** How many are few; 100 unless the service's pages are larger than that. */
+  few?: number;
   /** Makes one through the API, which the copies are taken from, and whatever the calls need. */
   seed(slipway: Slipway): Promise<void>;
   /** Copies it, in the tables of the stopped server. */

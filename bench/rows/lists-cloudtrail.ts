@@ -3,6 +3,7 @@ import { numbered } from '../row-copies.ts';
 
 /** The audit trail, in which one call of many is looked for. */
 export const cloudtrailLists: Crowd = {
+  service: 'CloudTrail',
   async seed({ clients: { sts, iam, cloudtrail } }) {
     await sts.getCallerIdentity();
     await iam.createGroup({ GroupName: 'rare' });

@@ -8,6 +8,7 @@ const maxResults = 50;
 
 /** Executions of one pipeline, each with an action, and pipelines. */
 export const codepipelineLists: Crowd = {
+  service: 'CodePipeline',
   async seed(slipway) {
     const { s3, codepipeline } = slipway.clients;
     await s3.createBucket({ Bucket: 'bench-crowd-source' });

@@ -5,6 +5,7 @@ const PAGE = 50;
 
 /** IAM users. */
 export const iamLists: Crowd = {
+  service: 'IAM',
   async seed({ clients: { iam } }) {
     await iam.createUser({ UserName: 'seed' });
   },

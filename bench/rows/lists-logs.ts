@@ -6,6 +6,7 @@ const limit = 50;
 
 /** Streams of one log group: CodeBuild makes one for each build. */
 export const logsLists: Crowd = {
+  service: 'CloudWatch Logs',
   async seed({ clients: { logs } }) {
     await logs.createLogGroup({ logGroupName });
     await logs.createLogStream({ logGroupName, logStreamName: 'seed' });
@@ -16,7 +17,8 @@ export const logsLists: Crowd = {
     const last = Number(tables.value('logs_streams', 'last_event_at', { name: 'seed' }));
     const stream = (n: number) => ({ id: `bench-${numbered(n)}`, name: streamOf(n), last_event_at: last - n });
     tables.copy('logs_streams', { name: 'seed' }, count, stream);
-    tables.copy('logs_segments', {}, count, (n) => ({ stream_id: `bench-${numbered(n)}` }));
+    const id = tables.value('logs_streams', 'id', { name: 'seed' });
+    tables.copy('logs_segments', { stream_id: id }, count, (n) => ({ stream_id: `bench-${numbered(n)}` }));
   },
   calls: [
     {

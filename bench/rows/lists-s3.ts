@@ -6,6 +6,7 @@ const PAGE = 50;
 
 /** Objects of one bucket, in one folder. */
 export const s3Lists: Crowd = {
+  service: 'S3',
   async seed({ clients: { s3 } }) {
     await s3.createBucket({ Bucket });
     await s3.putObject({ Bucket, Key: 'seed', Body: 'seed' });
