@@ -78,6 +78,10 @@ export const codebuildMigrations: Migrations = {
         .addColumn('document', 'text', (c) => c.notNull())
         .addUniqueConstraint('codebuild_projects_name', ['account', 'region', 'name'])
         .execute();
+      for (const column of ['created_at', 'modified_at'] as const) {
+        const index = db.schema.createIndex(`codebuild_projects_${column}`).on('codebuild_projects');
+        await index.columns(['account', 'region', column, 'name']).execute();
+      }
     },
   },
   '0002-builds': {
