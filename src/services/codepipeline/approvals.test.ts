@@ -119,7 +119,7 @@ describe('P4: an approval request', () => {
       }, 'the last action');
     forward(7 * DAY_MS - 60_000);
     await put('Gate', token);
-    const late = (await last()).token!;
+    const late = await until(async () => (await last()).token, 'the last request');
     forward(5 * 60_000 + 1);
     await assert.rejects(put('Last', late), { name: 'InvalidApprovalTokenException' });
     const failed = await until(async () => ((await last()).status === 'Failed' ? last() : undefined), 'the timeout');
