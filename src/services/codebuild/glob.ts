@@ -10,6 +10,7 @@ export interface Glob {
 }
 
 const MAX_ALTERNATIVES = 100;
+const MAX_NESTING = 20;
 
 /** Compiles a pattern; a path that is equal to the pattern always matches, whatever characters it has. */
 export function compileGlob(pattern: string): Glob {
@@ -21,24 +22,34 @@ export function compileGlob(pattern: string): Glob {
 
 /** `a{b,c}d` -> `abd`, `acd`; nested and several pairs too. What is unbalanced or too many stays as it is. */
 function expandBraces(pattern: string): string[] {
+  const closing = closingBraces(pattern);
+  if (closing === undefined) return [pattern];
   let done: string[] = [''];
   for (let at = 0; at < pattern.length; ) {
-    const end = pattern[at] === '{' ? closingBrace(pattern, at) : -1;
-    const choices = end === -1 ? [pattern[at]!] : splitChoices(pattern.slice(at + 1, end)).flatMap(expandBraces);
+    const end = closing.get(at);
+    const choices = end === undefined ? [pattern[at]!] : splitChoices(pattern.slice(at + 1, end)).flatMap(expandBraces);
     if (done.length * choices.length > MAX_ALTERNATIVES) return [pattern];
     done = done.flatMap((head) => choices.map((choice) => head + choice));
-    at = end === -1 ? at + 1 : end + 1;
+    at = end === undefined ? at + 1 : end + 1;
   }
   return done;
 }
 
-function closingBrace(pattern: string, open: number): number {
-  let depth = 0;
-  for (let at = open; at < pattern.length; at++) {
-    if (pattern[at] === '{') depth++;
-    else if (pattern[at] === '}' && --depth === 0) return at;
+/** Where each opening brace is closed, found in one pass; undefined when pairs are nested too deeply. */
+function closingBraces(pattern: string): Map<number, number> | undefined {
+  const open: number[] = [];
+  const closing = new Map<number, number>();
+  for (let at = 0; at < pattern.length; at++) {
+    if (pattern[at] === '{') open.push(at);
+    else if (pattern[at] === '}' && open.length > 0) closing.set(open.pop()!, at);
   }
-  return -1;
+  const ends: number[] = [];
+  // A brace that stays open holds nothing together, so it does not count.
+  for (const at of [...closing.keys()].sort((a, b) => a - b)) {
+    while (ends.length > 0 && ends.at(-1)! < at) ends.pop();
+    if (ends.push(closing.get(at)!) > MAX_NESTING) return undefined;
+  }
+  return closing;
 }
 
 function splitChoices(text: string): string[] {
