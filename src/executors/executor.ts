@@ -86,7 +86,7 @@ export interface RunLimits {
 
 /** What a run says while it runs. A promise that is returned holds back the source until it settles: flat memory. */
 export interface RunSink {
-  /** Bytes of the log as they come: any bytes, cut anywhere. The chunk belongs to the callee. */
+  /** Bytes of the log as they come: any bytes, cut anywhere. The chunk is good until the promise settles, or the call returns. */
   log(chunk: Buffer): void | Promise<void>;
   /** One record of the side channel, without its NUL. */
   report(record: Buffer): void;

@@ -7,7 +7,60 @@ import { promisify } from 'node:util';
 import type { Ids } from '../kernel/ids.ts';
 
 const BATCH = 16;
+const READ_BYTES = 64 * 1024;
 const run = promisify(execFile);
+
+/**
+ * Reads a pipe into one buffer, again and again: a stream would make a new one for each 64 KiB, a hundred megabytes of
+ * garbage a second for a log that pours.
+ */
+export class LogReader {
+  readonly #socket: Socket;
+  readonly #taken: Promise<void>;
+  #consume: (chunk: Buffer) => Promise<void> = async () => undefined;
+  #settle: { resolve(): void; reject(error: unknown): void };
+  bytesRead = 0;
+
+  constructor(fd: number) {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.#taken = promise;
+    this.#settle = { resolve, reject };
+    this.#socket = new Socket({
+      fd,
+      readable: true,
+      writable: false,
+      onread: { buffer: Buffer.allocUnsafeSlow(READ_BYTES), callback: (bytes, buffer) => this.#read(bytes, buffer) },
+    });
+    this.#socket.pause();
+    this.#socket.once('end', resolve);
+    this.#socket.once('close', () => resolve());
+    this.#socket.once('error', reject);
+  }
+
+  /** Hands every chunk on, one at a time; a chunk is good until the promise settles. Resolves at the end of the log. */
+  async run(consume: (chunk: Buffer) => Promise<void>): Promise<void> {
+    this.#consume = consume;
+    this.#socket.resume();
+    try {
+      await this.#taken;
+    } finally {
+      this.destroy();
+    }
+  }
+
+  destroy(): void {
+    this.#socket.destroy();
+  }
+
+  #read(bytes: number, buffer: Uint8Array): boolean {
+    this.bytesRead += bytes;
+    this.#consume(Buffer.from(buffer.buffer, buffer.byteOffset, bytes)).then(
+      () => this.#socket.resume(),
+      (error: unknown) => this.#settle.reject(error),
+    );
+    return false;
+  }
+}
 
 /** One pipe: the end that the script gets, and the stream of what it writes there. */
 export interface LogPipe {
@@ -16,7 +69,7 @@ export interface LogPipe {
   /** Pass it on as the child's descriptors 1 and 2, then call {@link closeWriter}. */
   writer: number;
   closeWriter(): void;
-  reader: Socket;
+  reader: LogReader;
 }
 
 /**
@@ -53,8 +106,7 @@ export class LogPipes {
     const readerFd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
     const writer = openSync(path, constants.O_WRONLY);
     unlinkSync(path);
-    const reader = new Socket({ fd: readerFd, readable: true, writable: false });
-    return { path, writer, closeWriter: () => closeSync(writer), reader };
+    return { path, writer, closeWriter: () => closeSync(writer), reader: new LogReader(readerFd) };
   }
 
   #make(): Promise<void> {

@@ -14,7 +14,7 @@ import {
   type WorkspaceFiles,
 } from './executor.ts';
 import { LocalWorkspace } from './local-workspace.ts';
-import type { LogPipe, LogPipes } from './log-pipes.ts';
+import type { LogPipe, LogPipes, LogReader } from './log-pipes.ts';
 import { askMembers, delay, endMembers, isGoneSoon } from './process-ending.ts';
 import { type Marks, type ProcessEntry, signal, startOf } from './process-table.ts';
 import type { RunFolder, RunRecord } from './run-folder.ts';
@@ -188,7 +188,7 @@ export class ProcessRun implements Run {
   }
 
   /** Waits for what was written before the end. All writers have gone, so the streams end once they are read. */
-  async #drain(pumps: Promise<unknown>, pump: LogPump, streams: readonly Socket[]): Promise<void> {
+  async #drain(pumps: Promise<unknown>, pump: LogPump, streams: readonly (LogReader | Socket)[]): Promise<void> {
     const { clock } = this.#request;
     const done = pumps.then(() => true);
     for (let read = -1; !(await Promise.race([done, delay(clock, SILENCE_MS).then(() => false)])); ) {

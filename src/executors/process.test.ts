@@ -54,7 +54,7 @@ async function runScript(executor: ProcessExecutor, script: string, spec: Partia
   const reports: string[] = [];
   const run = await executor.start(
     { id, shell: 'sh', script, environment: {}, limits: { timeoutMs: 60_000 }, ...spec, workspaceFolder },
-    { log: (chunk) => void chunks.push(chunk), report: (record) => void reports.push(record.toString()) },
+    { log: (chunk) => void chunks.push(Buffer.from(chunk)), report: (record) => void reports.push(record.toString()) },
   );
   const end = await run.ended;
   return { id, end, log: Buffer.concat(chunks).toString(), reports, files: await run.files() };
@@ -208,7 +208,7 @@ for (const confine of [true, false]) {
           workspaceFolder: await mkdtemp(join(root, 'source-')),
           limits: { timeoutMs: 60_000 },
         },
-        { log: (chunk) => void chunks.push(chunk), report: () => started.resolve() },
+        { log: (chunk) => void chunks.push(Buffer.from(chunk)), report: () => started.resolve() },
       );
       await started.promise;
       await run.stop();

@@ -46,6 +46,8 @@ export class ProcessExecutor implements Executor {
   readonly #options: ProcessExecutorOptions;
   readonly #pipes: LogPipes;
   readonly #live = new Map<string, ProcessRun>();
+  /** Runs of which nothing is alive for sure: this object saw their end. */
+  readonly #ended = new Set<string>();
 
   private constructor(options: ProcessExecutorOptions, confinement: Confinement, pipes: LogPipes) {
     this.#options = options;
@@ -108,7 +110,10 @@ export class ProcessExecutor implements Executor {
       clock: this.#options.clock,
     });
     this.#live.set(spec.id, run);
-    run.ended.finally(() => this.#live.delete(spec.id));
+    void run.ended.then(({ kind }) => {
+      this.#live.delete(spec.id);
+      if (kind !== 'lost') this.#ended.add(spec.id);
+    });
     return run;
   }
 
@@ -119,9 +124,12 @@ export class ProcessExecutor implements Executor {
   async discard(runId: string): Promise<void> {
     await this.#live.get(checkRunId(runId))?.stop();
     const folder = this.#folder(runId);
-    const record = await folder.findRecord();
-    await endMembers({ marks: { variable: runMark(runId) }, root: record, clock: this.#options.clock });
+    if (!this.#ended.has(runId)) {
+      const root = await folder.findRecord();
+      await endMembers({ marks: { variable: runMark(runId) }, root, clock: this.#options.clock });
+    }
     await folder.remove();
+    this.#ended.delete(runId);
   }
 
   async close(): Promise<void> {

@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 import type { Clock } from '../kernel/clock.ts';
 import type { RunSink } from './executor.ts';
+import type { LogReader } from './log-pipes.ts';
 
 /** The longest record of the side channel: an exported variable of this size is a mistake. */
 const MAX_RECORD_BYTES = 1024 * 1024;
@@ -22,9 +23,9 @@ export class LogPump {
   }
 
   /** Resolves at the end of the log. */
-  async run(log: Readable): Promise<void> {
+  async run(log: LogReader): Promise<void> {
     let paidUntilMs = this.#clock.monotonicMs();
-    for await (const chunk of readUntilDestroyed(log)) {
+    await log.run(async (chunk) => {
       this.isBusy = true;
       await this.#sink.log(chunk);
       const nowMs = this.#clock.monotonicMs();
@@ -32,7 +33,7 @@ export class LogPump {
       const aheadMs = paidUntilMs - nowMs;
       if (aheadMs > BURST_MS) await new Promise<void>((resume) => this.#clock.after(aheadMs, resume));
       this.isBusy = false;
-    }
+    });
   }
 }
 

@@ -5,14 +5,17 @@ import { type BuildNews, buildPhaseChange, buildStateChange } from './events.ts'
 import { type EndStatus, type PhaseContext, type PhaseRecord, Phases, type PhaseType } from './phases.ts';
 import type { BuildTable, BuildTables } from './tables.ts';
 
+/** Changes of one moment go into one transaction: a build of many quick phases costs the disk no more than one of few. */
+const GATHER_MS = 40;
+
 /** The row of a running build is no longer this process's to write. */
 export class BuildTakenError extends Error {
   override readonly name = 'BuildTakenError';
 }
 
 /**
- * What a running build has come to, in memory and on its way to its row. Changes are written one transaction after the
- * other, each with all that came meanwhile, so that a build of a hundred quick phases does not wait for the disk.
+ * What a running build has come to, in memory and on its way to its row. Changes are written soon, one transaction after
+ * the other, each with all that came meanwhile; the build itself never waits for them.
  */
 export class BuildRecord {
   readonly row: BuildTable;
@@ -22,7 +25,10 @@ export class BuildRecord {
   readonly #phases: Phases;
   #events: EventDraft[] = [];
   #isDirty = false;
+  /** Whatever is left is written with the end. */
+  #isOver = false;
   #saving: Promise<void> | undefined;
+  #timer: { cancel(): void } | undefined;
   #failure: unknown;
   /** Called once when the row can no longer be written. */
   onFailure: (error: unknown) => void = () => undefined;
@@ -63,12 +69,19 @@ export class BuildRecord {
   /** Has the present state written soon. */
   changed(): void {
     this.#isDirty = true;
-    this.#saving ??= this.#saveAll();
+    if (this.#isOver || this.#saving !== undefined || this.#timer !== undefined) return;
+    this.#timer = this.#ctx.clock.after(GATHER_MS, () => {
+      this.#timer = undefined;
+      this.#saving = this.#saveAll();
+    });
   }
 
-  /** Ends the build for good; durable when it resolves. @throws BuildTakenError */
+  /** Ends the build for good; durable when it resolves. @throws BuildTakenError, and what writing threw before */
   async complete(status: EndStatus): Promise<void> {
-    await this.saved();
+    this.#isOver = true;
+    this.#timer?.cancel();
+    await this.#saving;
+    if (this.#failure !== undefined) throw this.#failure;
     const nowMs = this.#nowMs();
     this.#phases.begin('COMPLETED', nowMs);
     const news = this.#news(status);
@@ -77,20 +90,15 @@ export class BuildRecord {
     await this.#write({ state: 'over', status, ended_at: nowMs, runner: null, lease_until: 0 });
   }
 
-  /** Resolves when everything is written. @throws what writing threw */
-  async saved(): Promise<void> {
-    while (this.#saving !== undefined) await this.#saving;
-    if (this.#failure !== undefined) throw this.#failure;
-  }
-
   async #saveAll(): Promise<void> {
     try {
-      while (this.#isDirty) await this.#write({});
+      await this.#write({});
     } catch (error) {
       this.#failure = error;
       this.onFailure(error);
     } finally {
       this.#saving = undefined;
+      if (this.#isDirty && this.#failure === undefined) this.changed();
     }
   }
 

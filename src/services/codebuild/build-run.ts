@@ -131,10 +131,14 @@ export class BuildRun {
     const record = this.#record;
     record.end('SUCCEEDED');
     record.begin('PROVISIONING');
-    this.#executor = await this.#tools.executor;
+    const executor = await this.#tools.executor;
+    this.#executor = executor;
     const role = await this.#assumeRole();
-    const log = await this.#openLog(role);
     const scratch = await mkdtemp(join(this.#tools.scratch, 'build-'));
+    this.#cleanUp = async () => {
+      await executor.discard(this.#uuid);
+      await removeFolder(scratch);
+    };
     const credentials = new BuildCredentials(
       record.settings.serviceRole,
       () => this.#ctx.credentialsFor(record.settings.serviceRole, this.#roleOptions()),
@@ -143,18 +147,19 @@ export class BuildRun {
     );
     const token = this.#tools.tokens.issue(this.#ctx, credentials);
     this.#masker.add(token);
-    const executor = this.#executor;
-    this.#cleanUp = async () => {
-      await executor.discard(this.#uuid);
-      await removeFolder(scratch);
-    };
+    // The source comes while the log is opened; what goes wrong with it belongs to the next phase.
+    const fetching = this.#fetchSources(role, credentials, scratch);
+    fetching.catch(() => undefined);
     try {
+      const log = await this.#openLog(role);
       record.end('SUCCEEDED');
-      const { buildspec, sourceFolders } = await this.#download(role, credentials, log, scratch);
+      const { buildspec, sourceFolders } = await this.#download(role, fetching, log, scratch);
       const progress = await this.#execute(buildspec, sourceFolders, log, scratch, token);
       if (progress.reachesUpload) await this.#upload(role, buildspec, sourceFolders, progress, log, scratch);
     } finally {
       this.#tools.tokens.revoke(token);
+      this.#abort.abort();
+      await Promise.allSettled([fetching]);
     }
   }
 
@@ -204,17 +209,18 @@ export class BuildRun {
     return logFailure(this.#record.settings.serviceRole, buildArn(this.#record.row, this.id), error);
   }
 
-  async #download(role: Context, credentials: BuildCredentials, log: BuildLog, scratch: string) {
-    const record = this.#record;
-    const { settings } = record;
-    record.begin('DOWNLOAD_SOURCE');
-    log.line('Phase is DOWNLOAD_SOURCE');
+  /** Brings all sources into the workspace. @returns their folders as the build sees them, by identifier */
+  async #fetchSources(
+    role: Context,
+    credentials: BuildCredentials,
+    scratch: string,
+  ): Promise<ReadonlyMap<string, string>> {
+    const { settings, result } = this.#record;
     const layout = this.#executor!.layout(this.#uuid);
     const sourceFolders = new Map<string, string>();
     const workspace = join(scratch, 'workspace');
     await mkdir(join(workspace, 'tmp'), { recursive: true });
-    const sources = [settings.source, ...settings.secondarySources];
-    for (const [at, source] of sources.entries()) {
+    for (const [at, source] of [settings.source, ...settings.secondarySources].entries()) {
       const id = at === 0 ? '' : source.sourceIdentifier!;
       const name = `src${this.#ctx.ids.string(9, '0123456789')}/src`;
       await mkdir(join(workspace, name), { recursive: true });
@@ -232,16 +238,29 @@ export class BuildRun {
         searchPath: this.#tools.searchPath,
         signal: this.#abort.signal,
       });
-      if (at === 0 && resolved !== undefined) record.result.resolvedSourceVersion = resolved;
+      if (at === 0 && resolved !== undefined) result.resolvedSourceVersion = resolved;
       sourceFolders.set(id, `${layout.workspace}/${name}`);
     }
+    return sourceFolders;
+  }
+
+  async #download(
+    role: Context,
+    fetching: Promise<ReadonlyMap<string, string>>,
+    log: BuildLog,
+    scratch: string,
+  ): Promise<{ buildspec: Buildspec; sourceFolders: ReadonlyMap<string, string> }> {
+    this.#record.begin('DOWNLOAD_SOURCE');
+    log.line('Phase is DOWNLOAD_SOURCE');
+    const sourceFolders = await fetching;
     const primary = sourceFolders.get('')!;
     log.line(`CODEBUILD_SRC_DIR=${primary}`);
-    const files = new LocalWorkspace(workspace, layout.workspace);
-    const buildspec = parseBuildspec(await this.#readBuildspec(role, files, primary, layout.workspace, log));
+    const { workspace } = this.#executor!.layout(this.#uuid);
+    const files = new LocalWorkspace(join(scratch, 'workspace'), workspace);
+    const buildspec = parseBuildspec(await this.#readBuildspec(role, files, primary, workspace, log));
     describeBuildspec(buildspec, log);
     this.#throwIfEnding();
-    record.end('SUCCEEDED');
+    this.#record.end('SUCCEEDED');
     log.phaseComplete('DOWNLOAD_SOURCE', 'SUCCEEDED');
     return { buildspec, sourceFolders };
   }

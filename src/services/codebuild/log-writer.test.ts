@@ -26,7 +26,7 @@ test('lines of one moment go out together, each an event with its end', async ()
   log.bytes(Buffer.from('one\ntwo\nthr'));
   log.bytes(Buffer.from('ee\n\n'));
   assert.equal(calls.length, 0);
-  await clock.advance(20);
+  await clock.advance(40);
   assert.deepEqual(
     calls.map((events) => events.map(({ message }) => message)),
     [['one\n', 'two\n', 'three\n', '\n']],
@@ -41,7 +41,7 @@ test('a line without an end is shown after a while, and goes on after it', async
   await clock.advance(700);
   assert.deepEqual(messages(), ['......']);
   log.bytes(Buffer.from('..done\n'));
-  await clock.advance(20);
+  await clock.advance(40);
   assert.deepEqual(messages(), ['......', '..done\n']);
 });
 
@@ -70,7 +70,7 @@ test('what comes while a batch is stored goes out in the next one', async () => 
   const gate = Promise.withResolvers<void>();
   hold(gate.promise);
   log.bytes(Buffer.from('a\n'));
-  await clock.advance(20);
+  await clock.advance(40);
   for (const letter of 'bcd') log.bytes(Buffer.from(`${letter}\n`));
   await clock.advance(1000);
   assert.equal(calls.length, 1);
@@ -127,7 +127,7 @@ test('a log that cannot be stored says so once, and what comes later is dropped'
   const failures: string[] = [];
   log.onFailure = (error) => failures.push(error.message);
   log.bytes(Buffer.from('a\n'));
-  await clock.advance(20);
+  await clock.advance(40);
   await log.bytes(Buffer.from('b\n'));
   await assert.rejects(log.flush(), /denied/);
   assert.deepEqual(failures, ['denied']);

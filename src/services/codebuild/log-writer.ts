@@ -22,7 +22,7 @@ const POURING_EVENT_CHARS = 16 * 1024;
 /** Beyond this the build waits in its writes until the log is stored. */
 const MAX_WAITING_CHARS = 2 * 1024 * 1024;
 /** Lines of one moment go out together. */
-const GATHER_MS = 20;
+const GATHER_MS = 40;
 /** A line without an end (dots of progress) is shown after this time. */
 const UNFINISHED_MS = 500;
 /** How much of a build's log is kept. */
