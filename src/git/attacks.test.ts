@@ -17,6 +17,7 @@ import {
   temporaryFolder,
   workingCopy,
 } from './harness.ts';
+import { DEFAULT_PACK_LIMITS } from './incoming-pack.ts';
 import { objectIdOf } from './object-format.ts';
 import { pktLine } from './pkt-line.ts';
 import { ZERO_ID } from './ref-name.ts';
@@ -246,7 +247,7 @@ test('G9: a pack whose objects lead to ones that are nowhere is refused', async 
 
 test('G9: a few kilobytes that declare a huge file are refused', async (t) => {
   const { server, mallory } = await start(t);
-  server.rules = { limits: { maxPackBytes: 1024 * 1024, maxObjectBytes: 20 * 1024 * 1024 } };
+  server.rules = { limits: { ...DEFAULT_PACK_LIMITS, maxObjectBytes: 20 * 1024 * 1024 } };
   const size = 40 * 1024 * 1024;
   const answer = await pushRaw(
     server,
@@ -258,9 +259,19 @@ test('G9: a few kilobytes that declare a huge file are refused', async (t) => {
   await nothingLeft(server, 1);
 });
 
+test('G9: a few kilobytes that cost more processor time than they can justify are stopped', async (t) => {
+  const { server, mallory } = await start(t);
+  server.rules = { limits: { ...DEFAULT_PACK_LIMITS, cpuBaseMs: 0 } };
+  const size = 400 * 1024 * 1024;
+  const pack = packOf(entry(3, size, Buffer.alloc(size)));
+  const answer = await pushRaw(server, 'refs/heads/x', await mallory.run('rev-parse', 'HEAD'), pack);
+  assert.match(answer, /unpack the pack costs too much to unpack/);
+  await nothingLeft(server, 1);
+});
+
 test('G9: a pack beyond the limit is refused', async (t) => {
   const { server, mallory } = await start(t);
-  server.rules = { limits: { maxPackBytes: 50_000, maxObjectBytes: 1_000_000 } };
+  server.rules = { limits: { ...DEFAULT_PACK_LIMITS, maxPackBytes: 50_000 } };
   mallory.config.push('core.compression=0');
   await mallory.commitFile('big', 'x'.repeat(200_000));
   assert.notEqual((await mallory.attempt(['push', 'origin', 'main'])).status, 0);

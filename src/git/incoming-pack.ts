@@ -17,9 +17,15 @@ import { type PackRecord, packBlobKeys } from './truth.ts';
 export interface PackLimits {
   maxPackBytes: number;
   maxObjectBytes: number;
+  /** Processor time that any pack may cost; more comes with every byte of it. */
+  cpuBaseMs: number;
 }
 
-export const DEFAULT_PACK_LIMITS: PackLimits = { maxPackBytes: 2 * 1024 ** 3, maxObjectBytes: 2 * 1024 ** 3 };
+export const DEFAULT_PACK_LIMITS: PackLimits = {
+  maxPackBytes: 2 * 1024 ** 3,
+  maxObjectBytes: 2 * 1024 ** 3,
+  cpuBaseMs: 5_000,
+};
 
 /** A pack that is held in memory: it is read whole before a process is started for it. */
 const SMALL_PACK_BYTES = 1024 * 1024;
@@ -140,9 +146,9 @@ async function receiveBytes(
   early: EarlyBlob | null,
   { limits, signal }: { limits: PackLimits; signal?: AbortSignal | undefined },
 ): Promise<PackBytes> {
-  const { maxPackBytes, maxObjectBytes } = limits;
+  const { maxPackBytes, maxObjectBytes, cpuBaseMs } = limits;
   const tee = early === null ? {} : { tee: early };
-  const received = await quarantine.indexPack(body.all(), { maxPackBytes, signal, ...tee });
+  const received = await quarantine.indexPack(body.all(), { maxPackBytes, cpuBaseMs, signal, ...tee });
   const { size } = await stat(quarantine.files.pack);
   const index = await PackIndex.read(quarantine.files.index);
   if (await holdsObjectLargerThan(quarantine.files.pack, size, index, maxObjectBytes)) {

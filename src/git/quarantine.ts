@@ -7,12 +7,11 @@ import type { Repository } from './repository.ts';
 
 const PROCESS_LIMITS: GitLimits = { wallMs: 2 * 3_600_000, cpuSeconds: 3_600, memoryBytes: 3 * 1024 ** 3 };
 /**
- * Processor time that a pack may cost: this much at once, and more with every byte received. Real packs stay ten times
- * below; a few megabytes that unfold to gigabytes do not.
+ * Bytes of a pack that buy a millisecond of processor time. Real packs stay five times below and more; megabytes that unfold
+ * to gigabytes do not.
  */
-const CPU_BASE_MS = 5_000;
-const BYTES_PER_CPU_MS = 500;
-const CPU_CHECK_MS = 1_000;
+const BYTES_PER_CPU_MS = 1_000;
+const CPU_CHECK_MS = 250;
 
 /** A folder of objects that git sees only when it is told to, on top of those of the repository. */
 export class Quarantine {
@@ -47,7 +46,7 @@ export class Quarantine {
    */
   async indexPack(
     source: AsyncIterable<Uint8Array>,
-    options: { maxPackBytes: number; tee?: TeeTarget; signal?: AbortSignal | undefined },
+    options: { maxPackBytes: number; cpuBaseMs: number; tee?: TeeTarget; signal?: AbortSignal | undefined },
   ): Promise<number> {
     await mkdir(join(this.#folder, 'pack'), { recursive: true });
     const { maxPackBytes, signal } = options;
@@ -61,7 +60,7 @@ export class Quarantine {
       },
     );
     child.stdout.resume();
-    const budget = watchCost(this.#repository, child);
+    const budget = watchCost(this.#repository, child, options.cpuBaseMs);
     try {
       await feed(source, child, maxPackBytes, budget, options.tee);
       const end = await child.ended;
@@ -104,13 +103,17 @@ async function feed(
 }
 
 /** Kills an index-pack that uses more processor time than its input can justify. */
-function watchCost(repository: Repository, child: GitChild): { received: number; spent: boolean; cancel(): void } {
+function watchCost(
+  repository: Repository,
+  child: GitChild,
+  baseMs: number,
+): { received: number; spent: boolean; cancel(): void } {
   const { clock, report } = repository.surroundings;
   const budget = { received: 0, spent: false, cancel: () => timer.cancel() };
   const look = async () => {
     const used = await child.cpuMs();
     if (used === null) return;
-    if (used > CPU_BASE_MS + budget.received / BYTES_PER_CPU_MS) {
+    if (used > baseMs + budget.received / BYTES_PER_CPU_MS) {
       budget.spent = true;
       child.kill();
     } else timer = clock.after(CPU_CHECK_MS, lookSafely);
