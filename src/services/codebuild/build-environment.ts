@@ -1,5 +1,6 @@
 import type * as sdk from '@aws-sdk/client-codebuild';
 import type { BuildSettings } from './build-settings.ts';
+import type { Buildspec } from './buildspec.ts';
 
 /** What the environment of a build is made of, beside its settings. */
 export interface BuildFacts {
@@ -26,17 +27,28 @@ export interface BuildFacts {
  */
 export function buildEnvironment(
   settings: BuildSettings,
-  buildspecVariables: ReadonlyMap<string, string>,
+  { variables, gitCredentialHelper }: Pick<Buildspec, 'variables' | 'gitCredentialHelper'>,
   facts: BuildFacts,
 ): Record<string, string> {
   const given = settings.environment.environmentVariables ?? [];
   return {
-    ...Object.fromEntries(buildspecVariables),
+    // No git in a build waits for somebody to type a password.
+    GIT_TERMINAL_PROMPT: '0',
+    ...(gitCredentialHelper ? GIT_CREDENTIAL_HELPER : {}),
+    ...Object.fromEntries(variables),
     ...Object.fromEntries(given.map(({ name, value }) => [name!, value ?? ''])),
     ...definedOnly(codebuildVariables(settings, facts)),
-    ...gitCredentialVariables(),
   };
 }
+
+/** Configuration of git by environment: the helper is the AWS CLI, which has to be there, as in CodeBuild's images. */
+const GIT_CREDENTIAL_HELPER: Readonly<Record<string, string>> = {
+  GIT_CONFIG_COUNT: '2',
+  GIT_CONFIG_KEY_0: 'credential.helper',
+  GIT_CONFIG_VALUE_0: '!aws codecommit credential-helper --ignore-host-check $@',
+  GIT_CONFIG_KEY_1: 'credential.useHttpPath',
+  GIT_CONFIG_VALUE_1: 'true',
+};
 
 function codebuildVariables(settings: BuildSettings, facts: BuildFacts): Record<string, string | undefined> {
   const variables: Record<string, string | undefined> = {
@@ -79,11 +91,6 @@ function repositoryUrl({ type, location }: sdk.ProjectSource): string | undefine
 /** What the build was started with: a pipeline names the object, the others a version if any. */
 export function sourceVersion({ type, location }: sdk.ProjectSource, version: string | undefined): string | undefined {
   return type === 'CODEPIPELINE' ? `arn:aws:s3:::${location}` : version;
-}
-
-/** No git in a build waits for somebody to type a password. */
-function gitCredentialVariables(): Record<string, string> {
-  return { GIT_TERMINAL_PROMPT: '0' };
 }
 
 function definedOnly(variables: Readonly<Record<string, string | undefined>>): Record<string, string> {

@@ -306,7 +306,7 @@ export class BuildRun {
     });
     const progress = new ScriptProgress(this.#record, log, this.#masker, script, buildspec);
     const output = new ScriptOutput(nonce, progress, () => this.#ctx.now().getTime());
-    const environment = buildEnvironment(settings, buildspec.variables, {
+    const environment = buildEnvironment(settings, buildspec, {
       id: row.id,
       arn: buildArn(row, row.id),
       number: row.number,

@@ -81,3 +81,17 @@ test('the AWS CLI in a build works with the permissions of the role, and with no
     ['allowed'],
   );
 });
+
+test('git in a build reads repositories with the permissions of the role, when the buildspec asks for it', {
+  skip: isThere('aws') ? false : 'needs aws',
+}, async (t) => {
+  const { project, build, log, clients } = await startBuildServer(t, services);
+  await clients.codecommit.createRepository({ repositoryName: 'other' });
+  const putFiles = [{ filePath: 'file.txt', fileContent: Buffer.from('from another repository\n') }];
+  await clients.codecommit.createCommit({ repositoryName: 'other', branchName: 'main', putFiles });
+  const commands = buildCommands('git clone --quiet "$AWS_ENDPOINT_URL/v1/repos/other"', 'cat other/file.txt');
+  await project('with', `${commands}env: {git-credential-helper: yes}`);
+  assert.match(await log(await build('with')), /^from another repository$/m);
+  await project('without', commands);
+  assert.equal((await build('without')).buildStatus, 'FAILED');
+});

@@ -143,7 +143,11 @@ test('P6: a build that runs for longer than its project allows times out', async
   }));
   await project('app', SPEC, { timeoutInMinutes: 5 });
   const id = (await clients.codebuild.startBuild({ projectName: 'app' })).build!.id!;
-  await eventually(async () => (await look(id)).currentPhase === 'INSTALL');
+  await eventually(async () => {
+    // What a build has come to is written a moment later.
+    await advance(50);
+    return (await look(id)).currentPhase === 'INSTALL';
+  });
   await advance(4 * 60_000);
   assert.equal((await look(id)).buildStatus, 'IN_PROGRESS');
   await advance(61_000);

@@ -212,6 +212,68 @@ artifacts:
   assert.match(phaseOf(unknown, 'UPLOAD_ARTIFACTS')!.contexts![0]!.message!, /secondary artifact of the name Three/);
 });
 
+test('CodeCommit in: a clone with its history, at the branch, tag or commit that was asked for', async (t) => {
+  const { project, build, log, clients } = await startBuildServer(t, services);
+  const { codecommit } = clients;
+  const repositoryName = 'app';
+  await codecommit.createRepository({ repositoryName });
+  const spec = buildCommands(
+    'git rev-parse HEAD',
+    'git log --oneline | wc -l',
+    'git status --short',
+    'cat file.txt; ./run.sh',
+  );
+  const first = await codecommit.createCommit({
+    repositoryName,
+    branchName: 'main',
+    putFiles: [
+      { filePath: 'buildspec.yml', fileContent: Buffer.from(spec) },
+      { filePath: 'file.txt', fileContent: Buffer.from('one\n') },
+      { filePath: 'run.sh', fileContent: Buffer.from('#!/bin/sh\necho ran\n'), fileMode: 'EXECUTABLE' },
+    ],
+  });
+  await codecommit.createBranch({ repositoryName, branchName: 'old', commitId: first.commitId! });
+  const second = await codecommit.createCommit({
+    repositoryName,
+    branchName: 'main',
+    parentCommitId: first.commitId,
+    putFiles: [{ filePath: 'file.txt', fileContent: Buffer.from('two\n') }],
+  });
+  const location = 'https://git-codecommit.us-east-1.amazonaws.com/v1/repos/app';
+  await project('app', '', { source: { type: 'CODECOMMIT', location } });
+  const cases: [sourceVersion: string | undefined, commit: string, commits: number, content: string][] = [
+    [undefined, second.commitId!, 2, 'two'],
+    ['main', second.commitId!, 2, 'two'],
+    ['old', first.commitId!, 1, 'one'],
+    ['refs/heads/old', first.commitId!, 1, 'one'],
+    [first.commitId!, first.commitId!, 1, 'one'],
+  ];
+  for (const [version, commit, commits, content] of cases) {
+    const done = await build('app', version === undefined ? {} : { sourceVersion: version });
+    assert.equal(done.buildStatus, 'SUCCEEDED', JSON.stringify(done.phases));
+    assert.equal(done.resolvedSourceVersion, commit);
+    const text = await log(done);
+    assert.match(text, new RegExp(`^${commit}$`, 'm'));
+    assert.match(text, new RegExp(`^${commits}\\n\\n.*git status.*\\n\\[Container\\].*\\n${content}\\nran$`, 'm'));
+  }
+  const shallow = await log(await build('app', { gitCloneDepthOverride: 1 }));
+  assert.match(shallow, /^1\n\n/m);
+  for (const sourceVersion of ['nowhere', '0123456789012345678901234567890123456789', 'refs/tags/none']) {
+    const failed = phaseOf(await build('app', { sourceVersion }), 'DOWNLOAD_SOURCE');
+    assert.equal(failed?.contexts?.[0]?.statusCode, 'CLIENT_ERROR');
+    assert.match(failed!.contexts![0]!.message!, /^reference not found for primary source and source version /);
+  }
+  const gone = await build('app', { sourceLocationOverride: location.replace('app', 'gone') });
+  assert.match(phaseOf(gone, 'DOWNLOAD_SOURCE')!.contexts![0]!.message!, /git clone failed/);
+  const policy = { Version: '2012-10-17', Statement: [{ Effect: 'Allow', Action: 'logs:*', Resource: '*' }] };
+  await setRolePolicy(clients, policy);
+  const denied = phaseOf(await build('app'), 'DOWNLOAD_SOURCE');
+  assert.match(
+    denied!.contexts![0]!.message!,
+    /^AccessDenied: User: arn:aws:sts::123456789012:assumed-role\/build\/\S+ is not authorized to perform: codecommit:GitPull on resource: arn:aws:codecommit:us-east-1:123456789012:app/,
+  );
+});
+
 const LOCATIONS: [location: string, bucket: string, key: string][] = [
   ['bucket/key.zip', 'bucket', 'key.zip'],
   ['bucket/a/b.zip', 'bucket', 'a/b.zip'],
