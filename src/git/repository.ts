@@ -64,6 +64,8 @@ export class Repository {
   /** Packs whose files are just being moved here by the push that brought them. */
   readonly #arriving = new Map<string, Promise<void>>();
   #present = new Set<string>();
+  /** Packs of the list that the files were last brought up to: what a newer list does not name any more has been dropped. */
+  #listed: ReadonlySet<string> = new Set();
   /** Objects that the bitmaps in the cache covered when they were written; 0 without bitmaps. */
   bitmapObjects = 0;
   #known: RepositoryState | undefined;
@@ -204,14 +206,16 @@ export class Repository {
     const wanted = new Set(state.packs.map((pack) => pack.id));
     for (const pack of state.packs) {
       await this.#arriving.get(pack.id);
+      if (this.#retired.delete(pack.id)) this.#present.add(pack.id); // its files are still there
       if (!this.#present.has(pack.id)) await this.#files.fetchPack(pack);
       this.#present.add(pack.id);
     }
     await this.#files.writeRefs(state);
     this.#syncedGeneration = state.generation;
-    for (const packId of this.#present) {
-      if (!wanted.has(packId)) await this.#retire(packId);
-    }
+    // A pack that no list has named yet was brought by a push after this list was read: it stays.
+    const dropped = [...this.#listed].filter((packId) => !wanted.has(packId) && this.#present.has(packId));
+    this.#listed = wanted;
+    for (const packId of dropped) await this.#retire(packId);
     this.surroundings.changed(this);
   }
 
@@ -220,8 +224,11 @@ export class Repository {
     this.#replaceReader();
     if (!(await this.#files.exists())) this.bitmapObjects = 0;
     await this.#files.create();
+    // A pack that came after this list was read may be in use already.
+    const known = this.#present;
     this.#present = await this.#files.presentPacks(state.packs);
-    const isWanted = (id: string) => this.#present.has(id) || this.#arriving.has(id) || this.#retired.has(id);
+    const isWanted = (id: string) =>
+      this.#present.has(id) || known.has(id) || this.#arriving.has(id) || this.#retired.has(id);
     if (await this.#files.sweep(isWanted)) this.bitmapObjects = 0;
   }
 
@@ -256,6 +263,8 @@ export class Repository {
   }
 
   async #removePack(packId: string): Promise<void> {
+    // Named again meanwhile, by a list that was read before the one that dropped it.
+    if (this.#present.has(packId)) return;
     await this.#files.removePack(packId);
     if (this.bitmapObjects > 0) this.surroundings.changed(this);
     this.bitmapObjects = 0;
