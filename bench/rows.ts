@@ -2,6 +2,7 @@ import type { Row } from './row.ts';
 import { actions } from './rows/actions.ts';
 import { buildLog } from './rows/build-log.ts';
 import { builds } from './rows/builds.ts';
+import { call } from './rows/call.ts';
 import { clone, clones } from './rows/clone.ts';
 import { lists } from './rows/lists.ts';
 import { pipeline } from './rows/pipeline.ts';
@@ -11,6 +12,7 @@ import { start } from './rows/start.ts';
 
 /** Every row, in the order of the table. */
 export const rows: readonly Row[] = [
+  call,
   clone,
   clones,
   push,

@@ -1,9 +1,10 @@
 import { ratioResult } from '../comparison.ts';
 import type { Crowd, CrowdCall } from '../crowd.ts';
+import { timeMs } from '../program.ts';
 import type { Result, Row } from '../row.ts';
 import { StoppedTables } from '../row-copies.ts';
 import { type Slipway, startSlipway } from '../slipway.ts';
-import { measurePairs, median } from '../statistics.ts';
+import { measurePairs } from '../statistics.ts';
 import { milliseconds } from '../table.ts';
 import type { Workspace } from '../workspace.ts';
 import { cloudtrailLists } from './lists-cloudtrail.ts';
@@ -16,10 +17,9 @@ import { s3Lists } from './lists-s3.ts';
 
 const FEW = 100;
 const MANY = 100_000;
-const ROUNDS = 5;
-/** Calls of one round, as far as they fit into its time. */
-const CALLS = 20;
-const ROUND_MS = 100;
+/** Calls of each, in turn. */
+const ROUNDS = 60;
+const WARM_UPS = 5;
 
 const crowds: readonly Crowd[] = [
   iamLists,
@@ -67,25 +67,13 @@ async function crowdedServer(workspace: Workspace, countOf: (crowd: Crowd) => nu
 async function compare({ name, prepare }: CrowdCall, crowd: Crowd, few: Slipway, many: Slipway): Promise<Result> {
   const fewCount = crowd.few ?? FEW;
   const [fewCall, manyCall] = [await prepare(few, fewCount), await prepare(many, MANY)];
-  for (const call of [fewCall, manyCall]) await oneCallMs(call);
+  for (const call of [fewCall, manyCall]) for (let n = 0; n < WARM_UPS; n++) await call();
   const pairs = await measurePairs(
     ROUNDS,
-    () => oneCallMs(fewCall),
-    () => oneCallMs(manyCall),
+    () => timeMs(fewCall),
+    () => timeMs(manyCall),
   );
   const measure = `${crowd.service} ${name}, ${MANY.toLocaleString('en')} rows`;
   const baseline = `${fewCount.toLocaleString('en')} rows`;
   return ratioResult({ measure, baseline, limit: { atMost: 2 }, format: milliseconds }, pairs);
-}
-
-/** Median time of one call, of several in a row. */
-async function oneCallMs(call: () => Promise<unknown>): Promise<number> {
-  const times: number[] = [];
-  const end = performance.now() + ROUND_MS;
-  while (times.length === 0 || (times.length < CALLS && performance.now() < end)) {
-    const start = performance.now();
-    await call();
-    times.push(performance.now() - start);
-  }
-  return median(times);
 }

@@ -1,0 +1,150 @@
+import { spawn } from 'node:child_process';
+import { createHash, createHmac } from 'node:crypto';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { SignatureV4 } from '@smithy/signature-v4';
+import { ratioResult } from '../comparison.ts';
+import { load } from '../load-client.ts';
+import type { Row } from '../row.ts';
+import { ACCOUNT, type Keys, REGION, type Slipway, startSlipway } from '../slipway.ts';
+import { measurePairs } from '../statistics.ts';
+import { perSecond } from '../table.ts';
+import type { Workspace } from '../workspace.ts';
+
+const ROUNDS = 5;
+const ROUND_MS = 1_500;
+const CONNECTIONS = 32;
+/** Requests with signatures of their own; each is sent many times. */
+const REQUESTS = 500;
+const NAME = 'called';
+const BARE = new URL('../bare-server.ts', import.meta.url).pathname;
+
+/** A signed call of an IAM user, authorised by his policy and recorded, against the least that node:http can do. */
+export const call: Row = {
+  name: 'call',
+  async measure(workspace) {
+    const slipway = await startSlipway(workspace);
+    await slipway.clients.codecommit.createRepository({ repositoryName: NAME });
+    const requests = await signedRequests(slipway, await makeUser(slipway));
+    const ours = Number(new URL(slipway.url).port);
+    const bare = await startBareServer(workspace, await answerTo(slipway, requests[0]!));
+    let next = 0;
+    const nextRequest = () => requests[next++ % requests.length]!.bytes;
+    const rate = async (port: number) => {
+      const { answers, seconds } = await load(port, CONNECTIONS, ROUND_MS, nextRequest);
+      return answers / seconds;
+    };
+    await rate(bare);
+    await rate(ours);
+    const before = await recorded(slipway);
+    const pairs = await measurePairs(
+      ROUNDS,
+      () => rate(bare),
+      () => rate(ours),
+    );
+    if ((await recorded(slipway)) <= before) throw new Error('calls were answered that the audit trail does not show');
+    const format = (value: number) => perSecond(value, 'requests');
+    const measure = 'signed GetRepository, authorised and recorded';
+    const notes = [`${CONNECTIONS} connections; requests were signed before, and are the same bytes for both`];
+    return [ratioResult({ measure, baseline: 'bare node:http', limit: { atLeast: 0.3 }, format, notes }, pairs)];
+  },
+};
+
+async function makeUser({ clients: { iam } }: Slipway): Promise<Keys> {
+  const UserName = 'caller';
+  const Resource = `arn:aws:codecommit:${REGION}:${ACCOUNT}:${NAME}`;
+  const Statement = [{ Effect: 'Allow', Action: 'codecommit:GetRepository', Resource }];
+  await iam.createUser({ UserName });
+  const PolicyDocument = JSON.stringify({ Version: '2012-10-17', Statement });
+  await iam.putUserPolicy({ UserName, PolicyName: 'read', PolicyDocument });
+  const { AccessKey } = await iam.createAccessKey({ UserName });
+  return { accessKeyId: AccessKey!.AccessKeyId!, secretAccessKey: AccessKey!.SecretAccessKey! };
+}
+
+interface SignedRequest {
+  headers: Record<string, string>;
+  body: string;
+  /** The whole request as it goes over the wire. */
+  bytes: Buffer;
+}
+
+/** Requests of the same call, each with a signature of its own. */
+async function signedRequests({ url }: Slipway, credentials: Keys): Promise<SignedRequest[]> {
+  const { host, hostname, port, protocol } = new URL(url);
+  const signer = new SignatureV4({ service: 'codecommit', region: REGION, credentials, sha256: Digest });
+  const body = JSON.stringify({ repositoryName: NAME });
+  return Promise.all(
+    Array.from({ length: REQUESTS }, async (_, n) => {
+      const { headers } = await signer.sign({
+        method: 'POST',
+        protocol,
+        hostname,
+        port: Number(port),
+        path: '/',
+        query: {},
+        headers: {
+          host,
+          'content-type': 'application/x-amz-json-1.1',
+          'content-length': String(body.length),
+          'x-amz-target': 'CodeCommit_20150413.GetRepository',
+          'amz-sdk-invocation-id': String(n),
+        },
+        body,
+      });
+      const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+      return { headers, body, bytes: Buffer.from(`POST / HTTP/1.1\r\n${lines.join('')}\r\n${body}`) };
+    }),
+  );
+}
+
+/** node:crypto in the shape that the signer wants. */
+class Digest {
+  readonly #digest;
+
+  constructor(secret?: string | ArrayBuffer | ArrayBufferView) {
+    this.#digest = secret === undefined ? createHash('sha256') : createHmac('sha256', secret as string);
+  }
+
+  update(data: string | ArrayBuffer | ArrayBufferView): void {
+    this.#digest.update(typeof data === 'string' ? data : new Uint8Array(data as ArrayBuffer));
+  }
+
+  async digest(): Promise<Uint8Array> {
+    return new Uint8Array(this.#digest.digest());
+  }
+}
+
+interface Answer {
+  headers: Record<string, string>;
+  body: string;
+}
+
+/** What Slipway answers, for the bare server to answer the same. */
+async function answerTo({ url }: Slipway, { headers, body }: SignedRequest): Promise<Answer> {
+  const { host: _, 'content-length': __, ...sent } = headers;
+  const response = await fetch(url, { method: 'POST', headers: sent, body });
+  const answer = await response.text();
+  if (response.status !== 200) throw new Error(`GetRepository answered ${response.status}: ${answer}`);
+  // node:http writes these by itself.
+  const { date, connection, 'keep-alive': keepAlive, ...own } = Object.fromEntries(response.headers);
+  return { headers: own, body: answer };
+}
+
+async function startBareServer(workspace: Workspace, answer: Answer): Promise<number> {
+  const child = spawn(process.execPath, [BARE, JSON.stringify(answer)], { stdio: ['ignore', 'pipe', 'inherit'] });
+  workspace.defer(async () => {
+    child.kill();
+    await once(child, 'exit');
+  });
+  for await (const line of createInterface({ input: child.stdout })) return Number(line);
+  throw new Error('the bare server did not start');
+}
+
+/** How many of the latest fifty records are of this call by this user. */
+async function recorded({ clients: { cloudtrail } }: Slipway): Promise<number> {
+  const { Events = [] } = await cloudtrail.lookupEvents({
+    LookupAttributes: [{ AttributeKey: 'Username', AttributeValue: 'caller' }],
+    MaxResults: 50,
+  });
+  return Math.max(...Events.map(({ EventTime }) => Number(EventTime)));
+}
