@@ -158,7 +158,7 @@ test('G14: of many writers at the same tip one wins each round, and nothing is l
           wins += 1;
           round += 1;
         } catch (error) {
-          assert.equal((error as Error).name, 'ParentCommitIdOutdatedException');
+          assert.equal((error as Error).name, 'ParentCommitIdOutdatedException', (error as Error).message);
         }
       }
     }),
