@@ -40,7 +40,7 @@ describe('B2: what a hostile build tries from inside bubblewrap', { skip, timeou
     const spec = { id: systemIds.uuid(), shell: 'sh', script, environment, workspaceFolder } as const;
     const run = await executor.start(
       { ...spec, limits: { timeoutMs: 30_000 } },
-      { log: (chunk) => void chunks.push(chunk), report: () => undefined },
+      { log: (chunk) => void chunks.push(Buffer.from(chunk)), report: () => undefined },
     );
     await run.ended;
     await executor.discard(spec.id);
