@@ -119,3 +119,10 @@ export async function residentBytes(pid: number, field: 'VmRSS' | 'VmHWM' = 'VmR
   if (match === null) throw new Error(`process ${pid} shows no ${field}`);
   return Number(match[1]) * 1024;
 }
+
+/** Processor time that a process has used, in milliseconds. Source: proc(5), utime and stime, in hundredths of a second. */
+export async function processorMs(pid: number): Promise<number> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'latin1');
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return (Number(fields[11]) + Number(fields[12])) * 10;
+}

@@ -6,8 +6,8 @@ import { SignatureV4 } from '@smithy/signature-v4';
 import { ratioResult } from '../comparison.ts';
 import { load } from '../load-client.ts';
 import type { Row } from '../row.ts';
-import { ACCOUNT, type Keys, REGION, type Slipway, startSlipway } from '../slipway.ts';
-import { measurePairs } from '../statistics.ts';
+import { ACCOUNT, type Keys, processorMs, REGION, type Slipway, startSlipway } from '../slipway.ts';
+import { measurePairs, median } from '../statistics.ts';
 import { perSecond } from '../table.ts';
 import type { Workspace } from '../workspace.ts';
 
@@ -26,12 +26,14 @@ export const call: Row = {
     const slipway = await startSlipway(workspace);
     await slipway.clients.codecommit.createRepository({ repositoryName: NAME });
     const requests = await signedRequests(slipway, await makeUser(slipway));
-    const ours = Number(new URL(slipway.url).port);
+    const ours: Loaded = { port: Number(new URL(slipway.url).port), pid: slipway.pid, processorUs: [] };
     const bare = await startBareServer(workspace, await answerTo(slipway, requests[0]!));
     let next = 0;
     const nextRequest = () => requests[next++ % requests.length]!.bytes;
-    const rate = async (port: number) => {
-      const { answers, seconds } = await load(port, CONNECTIONS, ROUND_MS, nextRequest);
+    const rate = async (server: Loaded) => {
+      const before = await processorMs(server.pid);
+      const { answers, seconds } = await load(server.port, CONNECTIONS, ROUND_MS, nextRequest);
+      server.processorUs.push(((await processorMs(server.pid)) - before) * (1000 / answers));
       return answers / seconds;
     };
     await rate(bare);
@@ -45,10 +47,21 @@ export const call: Row = {
     if ((await recorded(slipway)) <= before) throw new Error('calls were answered that the audit trail does not show');
     const format = (value: number) => perSecond(value, 'requests');
     const measure = 'signed GetRepository, authorised and recorded';
-    const notes = [`${CONNECTIONS} connections; requests were signed before, and are the same bytes for both`];
+    const [bareUs, oursUs] = [bare, ours].map(({ processorUs }) => median(processorUs).toFixed(0));
+    const notes = [
+      `${CONNECTIONS} connections, the same signed requests for both; processor time a request: ${bareUs} us bare, ${oursUs} us ours`,
+    ];
     return [ratioResult({ measure, baseline: 'bare node:http', limit: { atLeast: 0.3 }, format, notes }, pairs)];
   },
 };
+
+/** A server under load. */
+interface Loaded {
+  port: number;
+  pid: number;
+  /** Processor time of one request, in microseconds, of each round. */
+  processorUs: number[];
+}
 
 async function makeUser({ clients: { iam } }: Slipway): Promise<Keys> {
   const UserName = 'caller';
@@ -130,13 +143,15 @@ async function answerTo({ url }: Slipway, { headers, body }: SignedRequest): Pro
   return { headers: own, body: answer };
 }
 
-async function startBareServer(workspace: Workspace, answer: Answer): Promise<number> {
+async function startBareServer(workspace: Workspace, answer: Answer): Promise<Loaded> {
   const child = spawn(process.execPath, [BARE, JSON.stringify(answer)], { stdio: ['ignore', 'pipe', 'inherit'] });
   workspace.defer(async () => {
     child.kill();
     await once(child, 'exit');
   });
-  for await (const line of createInterface({ input: child.stdout })) return Number(line);
+  for await (const line of createInterface({ input: child.stdout })) {
+    return { port: Number(line), pid: child.pid!, processorUs: [] };
+  }
   throw new Error('the bare server did not start');
 }
 
