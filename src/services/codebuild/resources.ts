@@ -28,6 +28,6 @@ export function defaultKeyArn({ region, account }: Place): string {
 
 /** Name of the project in a project's name or ARN, and in a build's id or ARN. */
 export function projectNameOf(text: string): string {
-  const resource = text.startsWith('arn:') ? text.split(':').slice(5).join(':') : text;
+  const resource = /^arn:[^:]*:codebuild:/.test(text) ? text.split(':').slice(5).join(':') : text;
   return resource.replace(/^(project|build)\//, '').split(':')[0]!;
 }
