@@ -1,4 +1,5 @@
-import { chmod, cp, lchown, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { lchownSync, mkdirSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
+import { chmod, cp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { checkRunId } from './executor.ts';
 
@@ -25,18 +26,19 @@ export class RunFolder {
     this.readOnly = join(this.path, 'run');
   }
 
-  /** Makes the folders and takes over the workspace. @param ownerId the script's user where it is not the server's. */
+  /**
+   * Makes the folders and takes over the workspace. The few calls are synchronous: each takes microseconds, a way
+   * through the thread pool much longer, and a build waits for all of them.
+   * @param ownerId the script's user where it is not the server's
+   */
   async prepare(workspaceFolder: string, script: string, ownerId: number | undefined): Promise<void> {
-    await mkdir(this.path, { mode: 0o700 });
-    await Promise.all([
-      moveFolder(workspaceFolder, this.workspace),
-      mkdir(this.home, { mode: 0o700 }),
-      mkdir(this.temporary, { mode: 0o700 }),
-      mkdir(this.readOnly, { mode: 0o755 }),
-    ]);
-    await writeFile(join(this.readOnly, 'script.sh'), script, { mode: 0o644 });
+    mkdirSync(this.path, { mode: 0o700 });
+    await moveFolder(workspaceFolder, this.workspace);
+    for (const folder of [this.home, this.temporary]) mkdirSync(folder, { mode: 0o700 });
+    mkdirSync(this.readOnly, { mode: 0o755 });
+    writeFileSync(join(this.readOnly, 'script.sh'), script, { mode: 0o644 });
     if (ownerId === undefined) return;
-    await Promise.all([this.workspace, this.home, this.temporary].map((folder) => giveTo(folder, ownerId)));
+    for (const folder of [this.workspace, this.home, this.temporary]) await giveTo(folder, ownerId);
   }
 
   async record(record: RunRecord): Promise<void> {
@@ -60,7 +62,7 @@ export class RunFolder {
 
 async function moveFolder(from: string, to: string): Promise<void> {
   try {
-    await rename(from, to);
+    renameSync(from, to);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EXDEV') throw error;
     await cp(from, to, { recursive: true, verbatimSymlinks: true, preserveTimestamps: true });
@@ -68,16 +70,22 @@ async function moveFolder(from: string, to: string): Promise<void> {
   }
 }
 
+/** Entries whose owner is changed before other work gets its turn. */
+const TURN_ENTRIES = 500;
+
 /** Changes the owner of a tree that nobody else writes to yet. */
-async function giveTo(path: string, ownerId: number): Promise<void> {
-  await lchown(path, ownerId, ownerId);
-  const entries = await readdir(path, { withFileTypes: true });
-  await Promise.all(
-    entries.map((entry) => {
-      const child = join(path, entry.name);
-      return entry.isDirectory() ? giveTo(child, ownerId) : lchown(child, ownerId, ownerId);
-    }),
-  );
+async function giveTo(root: string, ownerId: number): Promise<void> {
+  lchownSync(root, ownerId, ownerId);
+  const folders = [root];
+  let sinceTurn = 0;
+  for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
+    for (const entry of readdirSync(folder, { withFileTypes: true })) {
+      const path = join(folder, entry.name);
+      lchownSync(path, ownerId, ownerId);
+      if (entry.isDirectory()) folders.push(path);
+      if (++sinceTurn % TURN_ENTRIES === 0) await new Promise((resume) => setImmediate(resume));
+    }
+  }
 }
 
 /** Removes a tree even where a script took away its own right to enter or change a folder. */

@@ -120,8 +120,8 @@ export class BuildQueue {
     const { log, clock } = this.#ctx;
     let againMs = LOOK_MS;
     try {
-      againMs = await this.#timeOutQueued();
       for (const row of await this.#claim()) this.#run(row);
+      againMs = await this.#timeOutQueued();
     } catch (error) {
       log.error({ err: error }, 'the build queue could not be read; trying again');
       againMs = LOOK_MS;
@@ -192,6 +192,7 @@ export class BuildQueue {
       .selectFrom('codebuild_builds')
       .selectAll()
       .where('state', '=', 'queued')
+      .where('queued_until', '>', this.#nowMs())
       .orderBy('position')
       .limit(limit)
       .execute();

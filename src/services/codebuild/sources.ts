@@ -2,6 +2,7 @@ import { createWriteStream } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import type * as sdk from '@aws-sdk/client-codebuild';
 import type * as s3Sdk from '@aws-sdk/client-s3';
@@ -10,6 +11,9 @@ import type { TemporaryCredentials } from '../../kernel/auth/identity.ts';
 import type { Context } from '../../kernel/context.ts';
 import { cloneSource } from './git-source.ts';
 import { ArchiveError, unzip } from './unzip.ts';
+
+/** Archives up to this size are not written to the disk before they are unpacked. */
+const IN_MEMORY_BYTES = 4 * 1024 * 1024;
 
 /** What a source is fetched with and where it goes. */
 export interface SourceRequest {
@@ -35,7 +39,8 @@ export async function fetchSource(request: SourceRequest): Promise<string | unde
     case 'CODECOMMIT':
       return fetchRepository(request);
     default:
-      return fetchObject(request);
+      await fetchObject(request);
+      return undefined;
   }
 }
 
@@ -70,13 +75,16 @@ export function splitLocation(location: string): { bucket: string; key: string }
 }
 
 /** A zip archive in S3, or a folder of objects. */
-async function fetchObject(request: SourceRequest): Promise<undefined> {
+async function fetchObject(request: SourceRequest): Promise<void> {
   const { role, source, folder, scratch, signal } = request;
   const { bucket, key } = splitLocation(source.location!);
   if (key === '' || key.endsWith('/')) return fetchFolder(request, bucket, key);
-  const archive = join(scratch, 'source.zip');
   const version = source.type === 'S3' && request.version ? { VersionId: request.version } : {};
-  await download(role, { Bucket: bucket, Key: key, ...version }, archive, signal);
+  const object = { Bucket: bucket, Key: key, ...version };
+  const { Body, ContentLength: size } = await role.call<typeof s3Sdk, 'GetObject'>('s3', 'GetObject', object);
+  if (size !== undefined && size <= IN_MEMORY_BYTES) return unzip(await buffer(Body as unknown as Readable), folder);
+  const archive = join(scratch, 'source.zip');
+  await pipeline(Body as unknown as Readable, createWriteStream(archive, { flags: 'wx' }), { signal });
   try {
     await unzip(archive, folder);
   } finally {

@@ -67,13 +67,21 @@ function zipBytes(entries: Fake[]): Buffer {
   return Buffer.concat([...parts, central, end]);
 }
 
-/** Unpacks into `<case>/inside`; what is beside it must stay untouched. */
+/** Unpacks into `<case>/inside`, from a file and from memory; what is beside it must stay untouched. */
 async function unpack(bytes: Buffer, limits?: ArchiveLimits): Promise<string> {
+  const folder = await unpackFrom('file', bytes, limits).catch((error: unknown) => ({ error }));
+  if (typeof folder === 'string') await unpackFrom('memory', bytes, limits);
+  else await assert.rejects(unpackFrom('memory', bytes, limits), ArchiveError);
+  if (typeof folder !== 'string') throw folder.error;
+  return folder;
+}
+
+async function unpackFrom(place: 'file' | 'memory', bytes: Buffer, limits?: ArchiveLimits): Promise<string> {
   const folder = await mkdtemp(join(root, 'case-'));
   await writeFile(join(folder, 'archive.zip'), bytes);
   await mkdir(join(folder, 'inside'));
   try {
-    await unzip(join(folder, 'archive.zip'), join(folder, 'inside'), limits);
+    await unzip(place === 'file' ? join(folder, 'archive.zip') : bytes, join(folder, 'inside'), limits);
   } finally {
     assert.deepEqual((await readdir(folder)).sort(), ['archive.zip', 'inside'], 'nothing beside the folder');
   }

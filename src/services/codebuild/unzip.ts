@@ -1,11 +1,11 @@
 import { createWriteStream } from 'node:fs';
-import { mkdir, symlink } from 'node:fs/promises';
+import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Transform, type TransformCallback } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
-import { crc32 } from 'node:zlib';
-import { type Entry, openPromise, type ZipFile } from 'yauzl';
+import { crc32, inflateRawSync } from 'node:zlib';
+import { type Entry, fromBufferPromise, openPromise, type ZipFile } from 'yauzl';
 
 /** An archive that is damaged or hostile. The message is fit for a build's log. */
 export class ArchiveError extends Error {
@@ -31,6 +31,11 @@ const FOLDER_TYPE = 0o040000;
 const MADE_BY_UNIX = 3;
 const ENCRYPTED = 1;
 const LOCAL_HEADER_BYTES = 30;
+const DEFLATED = 8;
+/** Entries up to this size are unpacked without streams, which cost more than the work. */
+const SMALL_BYTES = 256 * 1024;
+/** Files and folders that are written at once. */
+const AT_ONCE = 16;
 
 interface PlannedEntry {
   entry: Entry;
@@ -40,29 +45,51 @@ interface PlannedEntry {
 }
 
 /**
- * Unpacks a zip archive into an existing empty folder. Nothing is written outside of it: names that lead out, links
+ * Unpacks a zip archive, in a file or in memory, into an existing empty folder. Nothing is written outside of it: names that lead out, links
  * that lead out, links as folders of later entries, names given twice, other kinds of entries, encrypted entries,
  * overlapping entries and archives beyond the limits are refused, most of them before the first byte is written.
  * Executable bits are kept, all other permissions are those of a fresh checkout.
  * @throws {ArchiveError}
  */
-export async function unzip(archive: string, folder: string, limits: ArchiveLimits = ARCHIVE_LIMITS): Promise<void> {
-  const zip = await orArchiveError(openPromise(archive, { autoClose: false }));
+export async function unzip(
+  archive: string | Buffer,
+  folder: string,
+  limits: ArchiveLimits = ARCHIVE_LIMITS,
+): Promise<void> {
+  const zip = await orArchiveError(
+    typeof archive === 'string' ? openPromise(archive, { autoClose: false }) : fromBufferPromise(archive),
+  );
   try {
     const planned = await plan(zip, limits);
-    const made = new Set<string>();
-    const makeFolder = async (path: string): Promise<void> => {
-      if (made.has(path)) return;
-      await mkdir(join(folder, path), { recursive: true });
-      made.add(path);
-    };
-    for (const { path, kind } of planned) await makeFolder(kind === 'folder' ? path : dirname(path));
-    for (const file of planned) if (file.kind === 'file') await writeFile(zip, file, folder);
+    const folders = new Set(planned.map(({ path, kind }) => (kind === 'folder' ? path : dirname(path))));
+    await eachOf([...folders], (path) => mkdir(join(folder, path), { recursive: true }));
+    await eachOf(
+      planned.filter(({ kind }) => kind === 'file'),
+      (file) => writeEntry(zip, archive, file, folder),
+    );
     // Last, so that nothing is written through one.
     for (const link of planned) if (link.kind === 'link') await makeLink(zip, link, folder);
   } finally {
     zip.close();
   }
+}
+
+/** Works on several items at once; stops at the first error, when all that has begun is over. */
+async function eachOf<T>(items: readonly T[], work: (item: T) => Promise<unknown>): Promise<void> {
+  let next = 0;
+  let failure: { error: unknown } | undefined;
+  const worker = async () => {
+    while (next < items.length && failure === undefined) {
+      const item = items[next++]!;
+      try {
+        await work(item);
+      } catch (error) {
+        failure ??= { error };
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(AT_ONCE, items.length) }, worker));
+  if (failure !== undefined) throw failure.error;
 }
 
 /** Reads the whole directory of the archive and refuses what must not be unpacked. */
@@ -134,7 +161,36 @@ function checkNames(planned: readonly PlannedEntry[]): void {
   }
 }
 
-async function writeFile(zip: ZipFile, { entry, path, isExecutable }: PlannedEntry, folder: string): Promise<void> {
+async function writeEntry(zip: ZipFile, archive: string | Buffer, file: PlannedEntry, folder: string): Promise<void> {
+  const { entry } = file;
+  if (typeof archive !== 'string' && entry.uncompressedSize <= SMALL_BYTES && entry.compressionMethod === DEFLATED) {
+    return writeSmall(zip, archive, file, folder);
+  }
+  return writeStream(zip, file, folder);
+}
+
+/** A small entry of an archive in memory: unpacked at one go. */
+async function writeSmall(
+  zip: ZipFile,
+  archive: Buffer,
+  { entry, path, isExecutable }: PlannedEntry,
+  folder: string,
+): Promise<void> {
+  const { fileDataStart: start } = await orArchiveError(zip.readLocalFileHeaderPromise(entry, { minimal: true }));
+  let data: Buffer;
+  try {
+    const packed = archive.subarray(start, start + entry.compressedSize);
+    data = inflateRawSync(packed, { maxOutputLength: Math.max(entry.uncompressedSize, 1) });
+  } catch (error) {
+    throw new ArchiveError(`${JSON.stringify(path)} is damaged: ${(error as Error).message}`, { cause: error });
+  }
+  if (data.length !== entry.uncompressedSize || crc32(data) !== entry.crc32) {
+    throw new ArchiveError(`${JSON.stringify(path)} is damaged`);
+  }
+  await writeFile(join(folder, path), data, { flag: 'wx', mode: isExecutable ? 0o755 : 0o644 });
+}
+
+async function writeStream(zip: ZipFile, { entry, path, isExecutable }: PlannedEntry, folder: string): Promise<void> {
   const source = await orArchiveError(zip.openReadStreamPromise(entry));
   const check = new ChecksumCheck(entry.crc32, path);
   // `wx` follows no link and replaces nothing.
