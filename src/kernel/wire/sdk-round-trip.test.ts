@@ -67,6 +67,15 @@ function isElsewhere({ name, output }: OperationShape): boolean {
   return isStream || name === 'WriteGetObjectResponse';
 }
 
+/** Tags with a prefix that they do not declare: the SDK's parser lets them pass, those of other clients do not. */
+function unboundPrefixes(xml: string): string[] {
+  const tags = xml.match(/<[^!?>]*>/g) ?? [];
+  return tags.filter((tag) => {
+    const used = [...tag.replace(/"[^"]*"/g, '""').matchAll(/[</ ]([\w-]+):/g)].map(([, prefix]) => prefix!);
+    return used.some((prefix) => prefix !== 'xmlns' && !tag.includes(`xmlns:${prefix}="`));
+  });
+}
+
 for (const name of TEST_SERVICE_NAMES) {
   const service = testService(name, {});
   const wire = new SdkWire(service.sdk);
@@ -98,9 +107,19 @@ for (const name of TEST_SERVICE_NAMES) {
       const [input] = fc.sample(shapeValue(shape.input, xml), { numRuns: 1, seed: SEED });
       for (const output of fc.sample(shapeValue(shape.output, xml), { numRuns: SAMPLES, seed: SEED })) {
         const answer = encode(service, shape, output as Record<string, unknown>, 'request-id');
+        if (xml) assert.deepEqual(unboundPrefixes(String(answer.body)), [], operation);
         const got = await wire.output(operation, input as object, answer);
         assert.deepEqual(plain(got, xml), plain(output, xml), `${operation} ${JSON.stringify(answer)}`);
       }
     }
   });
 }
+
+test('s3: an element declares the prefix of its attributes', () => {
+  const service = testService('s3', {});
+  const Grants = [{ Grantee: { Type: 'CanonicalUser', ID: 'a' }, Permission: 'READ' }];
+  const { body } = encode(service, service.operationShape('GetBucketAcl')!, { Grants }, 'request-id');
+  assert.deepEqual(unboundPrefixes(String(body)), []);
+  const grantee = '<Grantee xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="CanonicalUser">';
+  assert.ok(String(body).includes(grantee), String(body));
+});

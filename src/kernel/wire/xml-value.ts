@@ -2,7 +2,16 @@ import { isUtf8 } from 'node:buffer';
 import { parseXML } from '@aws-sdk/xml-builder';
 import { type CommonErrorName, commonFault } from './errors.ts';
 import { isBase64, isBound } from './json-value.ts';
-import type { ListShape, MapShape, Member, Shape, SimpleShape, StructureShape, TimestampFormat } from './shape.ts';
+import type {
+  ListShape,
+  MapShape,
+  Member,
+  Shape,
+  SimpleShape,
+  StructureShape,
+  TimestampFormat,
+  Traits,
+} from './shape.ts';
 import { parseTimestamp, writeTimestamp } from './timestamp.ts';
 
 /** What the parser gives: text, or children by name (repeated ones as an array), text beside attributes as `#text`. */
@@ -194,21 +203,29 @@ function writeXmlMember(member: Member, value: unknown): string {
   const { shape } = member;
   if (shape.kind === 'list') return writeXmlList(shape, member, name, value as unknown[]);
   if (shape.kind === 'map') return writeXmlMap(shape, member, name, value as Record<string, unknown>);
-  return writeXmlElement(shape, name, value);
+  return writeXmlElement(shape, name, value, member.traits.xmlNamespace);
 }
 
-/** One element with its content; attributes and namespaces as the model says. */
-export function writeXmlElement(shape: Shape, name: string, value: unknown): string {
+/** One element with its content; attributes and namespaces as the model says. @param namespace of the member that holds it. */
+export function writeXmlElement(
+  shape: Shape,
+  name: string,
+  value: unknown,
+  namespace: Traits['xmlNamespace'] = shape.traits.xmlNamespace,
+): string {
   if (shape.kind === 'structure' || shape.kind === 'union') {
     const record = value as Record<string, unknown>;
-    return `<${name}${attributes(shape, record)}>${writeXmlMembers(shape, record)}</${name}>`;
+    return `<${name}${attributes(shape, record, namespace)}>${writeXmlMembers(shape, record)}</${name}>`;
   }
   if (shape.kind === 'list' || shape.kind === 'map') throw new Error('collections are written by their holder');
   return `<${name}>${escapeXml(writeSimpleText(shape as SimpleShape, value))}</${name}>`;
 }
 
-function attributes(shape: StructureShape, value: Record<string, unknown>): string {
-  const [prefix, uri] = shape.traits.xmlNamespace ?? [];
+function attributes(
+  shape: StructureShape,
+  value: Record<string, unknown>,
+  [prefix, uri]: readonly [string?, string?] = [],
+): string {
   let out =
     uri === undefined
       ? ''
