@@ -39,8 +39,8 @@ export async function authorizeCall(identity: IdentitySource, ctx: Context, call
     };
     const evaluation = evaluate(request);
     if (evaluation.decision !== 'allow') {
-      const quoted = call.action.startsWith('s3:');
-      throw commonFault('AccessDenied', deniedMessage(request, evaluation, { quoted }));
+      const resourceQuoted = call.action.startsWith('s3:');
+      throw commonFault('AccessDenied', deniedMessage(request, evaluation, { resourceQuoted }));
     }
   }
 }

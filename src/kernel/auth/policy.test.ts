@@ -332,14 +332,23 @@ test("denials in AWS's words", () => {
     say(ask({ principal: SESSION }), SESSION),
     /^User: arn:aws:sts::123456789012:assumed-role\/Build\/run-1 is not authorized/,
   );
-  const quoted = deniedMessage(
-    { principal: ALICE, action: 's3:GetObject', resource: 'arn:aws:s3:::b/k' },
-    { decision: 'implicitDeny', by: 'identity' },
-    { quoted: true },
+});
+
+test('denials of S3: the resource in quotation marks, and none where the action has none', () => {
+  const say = (action: string, resource: string) =>
+    deniedMessage(
+      { principal: ALICE, action, resource },
+      { decision: 'implicitDeny', by: 'identity' },
+      { resourceQuoted: true },
+    );
+  const lead = `User: arn:aws:iam::${ACCOUNT}:user/alice is not authorized to perform:`;
+  assert.equal(
+    say('s3:GetObject', 'arn:aws:s3:::b/k'),
+    `${lead} s3:GetObject on resource: "arn:aws:s3:::b/k" because no identity-based policy allows the s3:GetObject action`,
   );
   assert.equal(
-    quoted,
-    `User: arn:aws:iam::${ACCOUNT}:user/alice is not authorized to perform: "s3:GetObject" on resource: "arn:aws:s3:::b/k" because no identity-based policy allows the s3:GetObject action`,
+    say('s3:ListAllMyBuckets', '*'),
+    `${lead} s3:ListAllMyBuckets because no identity-based policy allows the s3:ListAllMyBuckets action`,
   );
 });
 

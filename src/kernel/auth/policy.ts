@@ -173,15 +173,16 @@ const KIND_NAMES: Readonly<Record<PolicyKind, readonly [noun: string, article: s
 
 /**
  * The text of an AccessDenied fault in AWS's words (IAM User Guide, "Troubleshoot access denied error messages").
- * @param options.quoted S3 puts action and resource in quotation marks.
+ * @param options.resourceQuoted S3 puts the resource in quotation marks, and leaves it out where the action has none.
  */
 export function deniedMessage(
   request: Pick<AuthorizationRequest, 'principal' | 'action' | 'resource'>,
   evaluation: Exclude<Evaluation, { decision: 'allow' }>,
-  options: { quoted?: boolean } = {},
+  options: { resourceQuoted?: boolean } = {},
 ): string {
   const { principal, action, resource } = request;
-  const quote = options.quoted ? '"' : '';
+  const quoted = resource === '*' ? '' : ` on resource: "${resource}"`;
+  const on = options.resourceQuoted ? quoted : ` on resource: ${resource}`;
   const who =
     principal.type === 'AWSService' ? `Service: ${principal.service}` : `User: ${principal.arn || 'anonymous'}`;
   const [noun, withArticle] = KIND_NAMES[evaluation.by];
@@ -189,5 +190,5 @@ export function deniedMessage(
     evaluation.decision === 'explicitDeny'
       ? `with an explicit deny in ${withArticle}`
       : `because no ${noun} allows the ${action} action`;
-  return `${who} is not authorized to perform: ${quote}${action}${quote} on resource: ${quote}${resource}${quote} ${why}`;
+  return `${who} is not authorized to perform: ${action}${on} ${why}`;
 }

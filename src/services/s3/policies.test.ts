@@ -33,7 +33,7 @@ test('who may what', async (t) => {
     const denied = await refused(reader.getObject({ Bucket, Key: 'public/page.html' }), 'AccessDenied', 403);
     assert.match(
       denied.message,
-      /is not authorized to perform: "s3:GetObject" on resource: "arn:aws:s3:::guarded\/public\/page.html"/,
+      /is not authorized to perform: s3:GetObject on resource: "arn:aws:s3:::guarded\/public\/page.html"/,
     );
     await refused(reader.putObject({ Bucket, Key: 'private/note', Body: 'x' }), 'AccessDenied', 403);
     await refused(reader.deleteObject({ Bucket, Key: 'private/note' }), 'AccessDenied', 403);
