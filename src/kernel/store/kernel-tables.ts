@@ -109,4 +109,9 @@ export const kernelMigrations: Migrations = {
       await db.schema.alterTable('kernel_outbox').addColumn('waiting', 'text').execute();
     },
   },
+  '0003-audit-age': {
+    async up(db) {
+      await db.schema.createIndex('kernel_audit_age').on('kernel_audit').columns(['at']).execute();
+    },
+  },
 };

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { startServer } from '../../../test/harness.ts';
+import { systemClock } from '../../kernel/clock.ts';
+import { retention } from './retention.ts';
 
 test('every call can be looked up at once, with who made it and what came of it', async (t) => {
   const server = await startServer(t);
@@ -65,4 +67,26 @@ test('a user needs the permission, and his refusal is recorded', async (t) => {
     LookupAttributes: [{ AttributeKey: 'Username', AttributeValue: 'alice' }],
   });
   assert.equal(JSON.parse(Events[0]!.CloudTrailEvent!).errorCode, 'AccessDeniedException');
+});
+
+test('events older than 90 days go, younger ones stay', async (t) => {
+  const clock = { ...systemClock, now: () => new Date(Date.now() + shiftMs) };
+  let shiftMs = -91 * 86_400_000;
+  const server = await startServer(t, { clock });
+  const { kernel } = server;
+  kernel
+    .serviceContext('iam.amazonaws.com')
+    .record({ eventSource: 'x', eventName: 'Old', readOnly: true, resources: [] });
+  await kernel.audit.flush();
+  shiftMs = 0;
+  kernel
+    .serviceContext('iam.amazonaws.com')
+    .record({ eventSource: 'x', eventName: 'Young', readOnly: true, resources: [] });
+  await kernel.audit.flush();
+  await retention.reconcile('events', kernel.serviceContext('cloudtrail.amazonaws.com'));
+  const { Events = [] } = await server.root_.cloudtrail.lookupEvents({});
+  assert.deepEqual(
+    Events.map(({ EventName }) => EventName).filter((name) => name === 'Old' || name === 'Young'),
+    ['Young'],
+  );
 });

@@ -2,6 +2,7 @@ import * as sdk from '@aws-sdk/client-cloudtrail';
 import { defineService } from '../../kernel/define-service.ts';
 import constraints from './constraints.generated.json' with { type: 'json' };
 import * as events from './events.ts';
+import { retention } from './retention.ts';
 
 /** CloudTrail: what was called, by whom, and what came of it. */
 export const cloudtrail = defineService({
@@ -14,4 +15,5 @@ export const cloudtrail = defineService({
   targetPrefix: 'CloudTrail_20131101',
   constraints,
   families: [events],
+  reconcilers: [retention],
 });
