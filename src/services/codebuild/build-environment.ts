@@ -41,11 +41,14 @@ export function buildEnvironment(
   };
 }
 
-/** Configuration of git by environment: the helper is the AWS CLI, which has to be there, as in CodeBuild's images. */
+/**
+ * Configuration of git by environment: the helper is the AWS CLI, which has to be there, as in CodeBuild's images. It is
+ * asked for passwords only: version 1 knows its option for `get` alone and complains of it after every success.
+ */
 const GIT_CREDENTIAL_HELPER: Readonly<Record<string, string>> = {
   GIT_CONFIG_COUNT: '2',
   GIT_CONFIG_KEY_0: 'credential.helper',
-  GIT_CONFIG_VALUE_0: '!aws codecommit credential-helper --ignore-host-check $@',
+  GIT_CONFIG_VALUE_0: '!f() { test "$1" != get || aws codecommit credential-helper --ignore-host-check get; }; f',
   GIT_CONFIG_KEY_1: 'credential.useHttpPath',
   GIT_CONFIG_VALUE_1: 'true',
 };

@@ -6,7 +6,7 @@ import { type TestContext, test } from 'node:test';
 import { promisify } from 'node:util';
 import { type Keys, startServer, type TestServer, temporaryFolder } from '../../../test/harness.ts';
 
-const HELPER = '!aws codecommit credential-helper --ignore-host-check $@';
+const HELPER = '!f() { test "$1" != get || aws codecommit credential-helper --ignore-host-check get; }; f';
 const skip = spawnSync('aws', ['--version']).status === 0 ? false : 'needs the aws command line';
 const run = promisify(execFile);
 
@@ -27,7 +27,11 @@ async function shell(t: TestContext, server: TestServer, keys: Keys): Promise<Sh
     AWS_CONFIG_FILE: join(folder, 'aws-config'),
     AWS_SHARED_CREDENTIALS_FILE: join(folder, 'aws-credentials'),
   };
-  const text = async (program: string, args: string[]) => (await run(program, args, { cwd: folder, env })).stdout;
+  const text = async (program: string, args: string[]) => {
+    const { stdout, stderr } = await run(program, args, { cwd: folder, env });
+    assert.doesNotMatch(stderr, /Unknown options/, 'the helper is asked for what it does not know');
+    return stdout;
+  };
   const git = async (...args: string[]) => (await text('git', args)).trim();
   await git('config', '--global', 'credential.helper', HELPER);
   await git('config', '--global', 'credential.UseHttpPath', 'true');
