@@ -8,7 +8,7 @@ import { bubblewrapCommand, probeConfinement, toolFolder } from './confinement.t
 const TOOL_FOLDERS: [pathEntry: string, shown: string | undefined][] = [
   ['/home/alice/.nvm/versions/node/v26.1.0/bin', '/home/alice/.nvm/versions/node/v26.1.0'],
   ['/home/alice/.nvm/versions/node/v26.1.0/bin/', '/home/alice/.nvm/versions/node/v26.1.0'],
-  ['/root/.pyenv/shims', '/root/.pyenv'],
+  ['/root/.rbenv/shims', '/root/.rbenv'],
   ['/root/.cargo/bin', '/root/.cargo'],
   ['/home/alice/project/node_modules/.bin', '/home/alice/project/node_modules'],
   ['/home/alice/bin', '/home/alice/bin'],
