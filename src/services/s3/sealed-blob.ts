@@ -11,8 +11,8 @@ export const FRAME_BYTES = 64 * 1024;
 export const DATA_KEY_BYTES = 32;
 const TAG_BYTES = 16;
 const SEALED_FRAME_BYTES = FRAME_BYTES + TAG_BYTES;
-/** Written and handed on in pieces of about this size: fewer, larger turns through the thread pool. */
-const FLUSH_BYTES = 512 * 1024;
+/** Frames that are handed on together: fewer, larger turns through the thread pool. The first goes alone: most blobs are small. */
+const FRAMES_TOGETHER = 8;
 
 /** Thrown when stored data is not what was written. The read fails; nothing that was not verified is handed out. */
 export class DamagedBlobError extends Error {
@@ -30,42 +30,46 @@ function nonceOf(frame: number): Buffer {
 
 /** Encrypts a stream. @param key of 32 bytes, used for this blob alone */
 export async function* seal(source: AsyncIterable<Uint8Array>, key: Buffer): AsyncGenerator<Buffer> {
+  let out = Buffer.allocUnsafeSlow(SEALED_FRAME_BYTES);
+  let filled = 0;
   let frame = 0;
   let room = 0;
   let cipher: ReturnType<typeof startCipher> | undefined;
-  let pieces: Buffer[] = [];
-  let waiting = 0;
-  const add = (piece: Buffer) => {
-    pieces.push(piece);
-    waiting += piece.length;
+  const endFrame = () => {
+    cipher!.final();
+    filled += cipher!.getAuthTag().copy(out, filled);
+    cipher = undefined;
   };
   for await (const chunk of source) {
     for (let at = 0; at < chunk.byteLength; ) {
       if (cipher === undefined) {
+        if (filled + SEALED_FRAME_BYTES > out.length) {
+          yield out.subarray(0, filled);
+          out = Buffer.allocUnsafeSlow(FRAMES_TOGETHER * SEALED_FRAME_BYTES);
+          filled = 0;
+        }
         cipher = startCipher(key, frame++);
         room = FRAME_BYTES;
       }
       const end = Math.min(chunk.byteLength, at + room);
-      add(cipher.update(chunk.subarray(at, end)));
+      const sealed = cipher.update(chunk.subarray(at, end));
+      filled += sealed.copy(out, filled);
+      free(sealed);
       room -= end - at;
       at = end;
-      if (room === 0) {
-        cipher.final();
-        add(cipher.getAuthTag());
-        cipher = undefined;
-      }
-    }
-    if (waiting >= FLUSH_BYTES) {
-      yield Buffer.concat(pieces, waiting);
-      pieces = [];
-      waiting = 0;
+      if (room === 0) endFrame();
     }
   }
-  if (cipher !== undefined) {
-    cipher.final();
-    add(cipher.getAuthTag());
-  }
-  if (waiting > 0) yield Buffer.concat(pieces, waiting);
+  if (cipher !== undefined) endFrame();
+  if (filled > 0) yield out.subarray(0, filled);
+}
+
+/**
+ * Gives the memory of a buffer that nobody looks at any more back at once: left to the garbage collector, a large upload
+ * makes that run all the time. A buffer that is a part of another one is left alone.
+ */
+export function free({ buffer, byteLength }: Uint8Array): void {
+  if (buffer instanceof ArrayBuffer && buffer.byteLength === byteLength) buffer.transfer(0);
 }
 
 function startCipher(key: Buffer, frame: number) {
@@ -98,17 +102,15 @@ export async function* unseal(blobs: BlobStore, sealed: SealedBlob, range: ByteR
     let held: Buffer = Buffer.alloc(0);
     for await (const chunk of stream as AsyncIterable<Buffer>) {
       held = held.length === 0 ? chunk : Buffer.concat([held, chunk]);
-      const plain: Buffer[] = [];
       let at = 0;
       while (frame <= last) {
         const length = Math.min(FRAME_BYTES, size - frame * FRAME_BYTES) + TAG_BYTES;
         if (held.length - at < length) break;
-        plain.push(cut(openFrame(blob, key, frame, held.subarray(at, at + length)), frame, range));
+        yield cut(openFrame(blob, key, frame, held.subarray(at, at + length)), frame, range);
         at += length;
         frame++;
       }
       held = held.subarray(at);
-      if (plain.length > 0) yield plain.length === 1 ? plain[0]! : Buffer.concat(plain);
     }
     if (frame <= last || held.length > 0) throw new DamagedBlobError(blob);
   } finally {

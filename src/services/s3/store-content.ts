@@ -3,7 +3,7 @@ import type { Context } from '../../kernel/context.ts';
 import type { RequestStream } from '../../kernel/wire/body.ts';
 import { ALGORITHMS, type Algorithm, type Checksum, isChecksum, startChecksum } from './checksums.ts';
 import { badDigest, entityTooLarge, invalidRequest, s3Fault } from './faults.ts';
-import { DATA_KEY_BYTES, seal } from './sealed-blob.ts';
+import { DATA_KEY_BYTES, free, seal } from './sealed-blob.ts';
 
 /** Largest object of one upload, and largest part: 5 GiB. */
 export const MAX_UPLOAD_BYTES = 5 * 1024 ** 3;
@@ -93,10 +93,14 @@ async function* startingWith(first: Uint8Array, rest: AsyncIterable<Uint8Array>)
   yield* rest;
 }
 
+function isFromWire(source: AsyncIterable<Uint8Array>): source is RequestStream {
+  return 'contentLength' in source;
+}
+
 /** S3 wants to know the length of an upload before its first byte. */
 function checkLength(source: AsyncIterable<Uint8Array>): void {
-  if (!('contentLength' in source)) return; // not from the wire
-  const { contentLength } = source as RequestStream;
+  if (!isFromWire(source)) return;
+  const { contentLength } = source;
   if (contentLength === undefined) {
     throw s3Fault('MissingContentLength', 411, 'You must provide the Content-Length HTTP header.');
   }
@@ -123,6 +127,7 @@ class Meter {
   async *read(): AsyncGenerator<Uint8Array> {
     const algorithm = this.#algorithm();
     const md5 = createHash('md5');
+    const fromWire = isFromWire(this.#source);
     const digester = algorithm === undefined ? undefined : startChecksum(algorithm);
     for await (const chunk of this.#source) {
       if (chunk.byteLength === 0) continue;
@@ -131,6 +136,8 @@ class Meter {
       md5.update(chunk);
       digester?.update(chunk);
       yield chunk;
+      // It is encrypted by now. What came over the wire is ours; the body of a call from inside is the caller's.
+      if (fromWire) free(chunk);
     }
     const digest = md5.digest();
     if (this.#claims.md5 !== undefined && this.#claims.md5 !== digest.toString('base64')) {
