@@ -6,7 +6,7 @@ import { type EndStatus, type PhaseContext, type PhaseRecord, Phases, type Phase
 import type { BuildTable, BuildTables } from './tables.ts';
 
 /** Changes of one moment go into one transaction: a build of many quick phases costs the disk no more than one of few. */
-const GATHER_MS = 40;
+const GATHER_MS = 100;
 
 /** The row of a running build is no longer this process's to write. */
 export class BuildTakenError extends Error {

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { HandClock } from '../../kernel/testing/hand-clock.ts';
-import { batches, type LogEvent, LogWriter } from './log-writer.ts';
+import { type LogEvent, LogWriter } from './log-writer.ts';
 import { Masker } from './masking.ts';
 
-function writer(options: { maxChars?: number; secret?: string } = {}) {
+function writer(options: { maxBytes?: number; secret?: string } = {}) {
   const clock = new HandClock();
   const calls: LogEvent[][] = [];
   const masker = new Masker();
@@ -15,7 +15,7 @@ function writer(options: { maxChars?: number; secret?: string } = {}) {
       calls.push(events);
       await open;
     },
-    { clock, masker, ...(options.maxChars === undefined ? {} : { maxChars: options.maxChars }) },
+    { clock, masker, ...(options.maxBytes === undefined ? {} : { maxBytes: options.maxBytes }) },
   );
   const messages = () => calls.flat().map(({ message }) => message);
   return { clock, calls, log, messages, hold: (until: Promise<void>) => (open = until) };
@@ -26,7 +26,7 @@ test('lines of one moment go out together, each an event with its end', async ()
   log.bytes(Buffer.from('one\ntwo\nthr'));
   log.bytes(Buffer.from('ee\n\n'));
   assert.equal(calls.length, 0);
-  await clock.advance(40);
+  await clock.advance(100);
   assert.deepEqual(
     calls.map((events) => events.map(({ message }) => message)),
     [['one\n', 'two\n', 'three\n', '\n']],
@@ -36,12 +36,12 @@ test('lines of one moment go out together, each an event with its end', async ()
 test('a line without an end is shown after a while, and goes on after it', async () => {
   const { clock, log, messages } = writer();
   log.bytes(Buffer.from('......'));
-  await clock.advance(400);
+  await clock.advance(300);
   assert.deepEqual(messages(), []);
   await clock.advance(700);
   assert.deepEqual(messages(), ['......']);
   log.bytes(Buffer.from('..done\n'));
-  await clock.advance(40);
+  await clock.advance(100);
   assert.deepEqual(messages(), ['......', '..done\n']);
 });
 
@@ -70,7 +70,7 @@ test('what comes while a batch is stored goes out in the next one', async () => 
   const gate = Promise.withResolvers<void>();
   hold(gate.promise);
   log.bytes(Buffer.from('a\n'));
-  await clock.advance(40);
+  await clock.advance(100);
   for (const letter of 'bcd') log.bytes(Buffer.from(`${letter}\n`));
   await clock.advance(1000);
   assert.equal(calls.length, 1);
@@ -108,12 +108,15 @@ test('B5: a build that writes faster than its log is stored waits', async () => 
 });
 
 test('B5: a log beyond its size is cut off, and says so', async () => {
-  const { log, messages } = writer({ maxChars: 100 });
+  const { log, messages } = writer({ maxBytes: 100 });
   for (let at = 0; at < 50; at++) log.bytes(Buffer.from('0123456789\n'));
   log.line('end');
   await log.flush();
   const text = messages().join('');
-  assert.match(text, /^(0123456789\n){9}\n\[The log is longer than 100 characters; the rest of it is not kept\.\]\n$/);
+  assert.match(
+    text,
+    /^(0123456789\n){9}\n\[The log is longer than 100 bytes; what else the commands print is not kept\.\]\nend\n$/,
+  );
 });
 
 test('a log that cannot be stored says so once, and what comes later is dropped', async () => {
@@ -127,39 +130,51 @@ test('a log that cannot be stored says so once, and what comes later is dropped'
   const failures: string[] = [];
   log.onFailure = (error) => failures.push(error.message);
   log.bytes(Buffer.from('a\n'));
-  await clock.advance(40);
+  await clock.advance(100);
   await log.bytes(Buffer.from('b\n'));
   await assert.rejects(log.flush(), /denied/);
   assert.deepEqual(failures, ['denied']);
 });
 
-test('batches keep to what PutLogEvents takes', () => {
-  const check = (text: string) => {
-    const all = [...batches(text, 1)];
-    assert.equal(
-      all
-        .flat()
-        .map(({ message }) => message)
-        .join(''),
-      text,
-    );
-    for (const batch of all) {
+const LARGE: [what: string, text: string][] = [
+  ['short lines', 'x\n'.repeat(60_000)],
+  ['empty lines', '\n'.repeat(60_000)],
+  ['ordinary lines', `${'y'.repeat(99)}\n`.repeat(20_000)],
+  ['one line of two-byte characters', 'ü'.repeat(1_000_000)],
+  ['one line of four-byte characters', `${'😀'.repeat(40_000)}\n`],
+  ['characters of all lengths', 'aü€😀'.repeat(50_000)],
+];
+for (const [what, text] of LARGE) {
+  test(`calls keep to what PutLogEvents takes: ${what}`, async () => {
+    const { calls, log, messages } = writer();
+    const bytes = Buffer.from(text);
+    for (let at = 0; at < bytes.length; at += 65_521) log.bytes(bytes.subarray(at, at + 65_521));
+    await log.flush();
+    assert.ok(messages().join('') === text, 'nothing is lost or broken');
+    for (const batch of calls) {
       assert.ok(batch.length <= 10_000);
-      const bytes = batch.reduce((sum, { message }) => sum + Buffer.byteLength(message) + 26, 0);
-      assert.ok(bytes <= 1_048_576, `${bytes} bytes`);
+      const size = batch.reduce((sum, { message }) => sum + Buffer.byteLength(message) + 26, 0);
+      assert.ok(size <= 1_048_576, `${size} bytes`);
       for (const { message } of batch) assert.ok(Buffer.byteLength(message) <= 256 * 1024);
     }
-    return all;
-  };
-  check('x\n'.repeat(60_000));
-  check('\n'.repeat(60_000));
-  check('ü'.repeat(1_000_000));
-  check(`${'😀'.repeat(40_000)}\n`);
-  assert.equal(check('a line\nand another\n').flat().length, 2);
-  assert.ok(
-    check(`${'y'.repeat(99)}\n`.repeat(20_000)).flat().length < 200,
-    'a log that pours has fewer, larger events',
-  );
+  });
+}
+
+test('a log that pours has fewer, larger events', async () => {
+  const { log, messages } = writer();
+  log.bytes(Buffer.from(`${'y'.repeat(99)}\n`.repeat(20_000)));
+  await log.flush();
+  assert.ok(messages().length < 2_000, `${messages().length} events`);
+  assert.ok(messages().every((message) => message.endsWith('\n')));
+});
+
+test('bytes are copied: the caller may use the buffer again', async () => {
+  const { log, messages } = writer();
+  const chunk = Buffer.from('first\n');
+  log.bytes(chunk);
+  chunk.fill('x');
+  await log.flush();
+  assert.deepEqual(messages(), ['first\n']);
 });
 
 test('B1: a secret is taken out however it is cut', async () => {

@@ -12,34 +12,41 @@ const MAX_BATCH_EVENTS = 10_000;
 const MAX_BATCH_BYTES = 1_000_000;
 const EVENT_OVERHEAD_BYTES = 26;
 /** A line longer than this is cut into several events. */
-const MAX_LINE_CHARS = 64 * 1024;
+const MAX_LINE_BYTES = 64 * 1024;
 /**
- * From so many waiting characters on, events hold several lines: a log that pours needs fewer, larger ones to get
- * through at its own speed.
+ * From so many waiting bytes on, events hold several lines: a log that pours needs fewer, larger ones to get through at
+ * its own speed.
  */
-const POURING_CHARS = 128 * 1024;
-const POURING_EVENT_CHARS = 16 * 1024;
+const POURING_BYTES = 128 * 1024;
+const POURING_EVENT_BYTES = 16 * 1024;
 /** Beyond this the build waits in its writes until the log is stored. */
-const MAX_WAITING_CHARS = 2 * 1024 * 1024;
+const MAX_WAITING_BYTES = 2 * 1024 * 1024;
 /** Lines of one moment go out together. */
-const GATHER_MS = 40;
+const GATHER_MS = 100;
 /** A line without an end (dots of progress) is shown after this time. */
 const UNFINISHED_MS = 500;
 /** How much of a build's log is kept. */
-export const MAX_LOG_CHARS = 1024 * 1024 * 1024;
+const MAX_LOG_BYTES = 1024 * 1024 * 1024;
+const NEWLINE = 10;
+
+export interface LogWriterOptions {
+  clock: Clock;
+  masker: Masker;
+  maxBytes?: number;
+}
 
 /**
  * Turns the bytes of a build into events and hands them on in batches, one batch at a time, so that a fast log makes
- * large batches and a slow one is seen at once. Secrets are taken out on the way.
+ * large batches and a slow one is seen at once. Secrets are taken out on the way. What waits stays bytes in one buffer:
+ * a log that pours would otherwise fill the heap with strings that live just long enough to be kept.
  */
 export class LogWriter {
   readonly #clock: Clock;
   readonly #masker: Masker;
   readonly #put: (events: LogEvent[]) => Promise<void>;
-  readonly #maxChars: number;
-  readonly #decoder = new TextDecoder('utf-8', { ignoreBOM: true });
-  #waiting = '';
-  /** There is a line's end in what waits. */
+  readonly #maxBytes: number;
+  #buffer = Buffer.allocUnsafeSlow(4 * 1024);
+  #waiting = 0;
   #hasLine = false;
   #unfinishedSince = 0;
   #written = 0;
@@ -47,64 +54,64 @@ export class LogWriter {
   #putting: Promise<void> | undefined;
   #timer: { cancel(): void; dueAtMs: number } | undefined;
   #failure: Error | undefined;
+  /** True when the last byte written was a line's end. */
+  #isAtLineStart = true;
   /** Called once when the log can no longer be stored. */
   onFailure: (error: Error) => void = () => undefined;
 
-  constructor(
-    put: (events: LogEvent[]) => Promise<void>,
-    options: { clock: Clock; masker: Masker; maxChars?: number },
-  ) {
+  constructor(put: (events: LogEvent[]) => Promise<void>, options: LogWriterOptions) {
     this.#put = put;
     this.#clock = options.clock;
     this.#masker = options.masker;
-    this.#maxChars = options.maxChars ?? MAX_LOG_CHARS;
+    this.#maxBytes = options.maxBytes ?? MAX_LOG_BYTES;
   }
 
-  /** True when the last character written was a line's end. */
-  get isAtLineStart(): boolean {
-    return this.#waiting === '' ? this.#atLineStart : this.#waiting.endsWith('\n');
-  }
-  #atLineStart = true;
-
-  /** Bytes of a command. The promise holds back a build that writes faster than its log is stored. */
+  /** Bytes of a command; copied. The promise holds back a build that writes faster than its log is stored. */
   bytes(chunk: Uint8Array): void | Promise<void> {
-    return this.#add(this.#decoder.decode(chunk, { stream: true }));
+    if (this.#isFull) return;
+    this.#written += chunk.length;
+    if (this.#written <= this.#maxBytes) return this.#add(chunk);
+    this.#isFull = true;
+    return this.#add(
+      Buffer.from(`\n[The log is longer than ${this.#maxBytes} bytes; what else the commands print is not kept.]\n`),
+    );
   }
 
-  /** A line of CodeBuild's own, on a line of its own. */
+  /** A line of CodeBuild's own, on a line of its own; also in a log that is full. */
   line(text: string): void | Promise<void> {
-    // A character that was cut in two ends here.
-    const cut = this.#decoder.decode();
-    const lead = cut === '' && this.isAtLineStart ? '' : `${cut}\n`;
-    return this.#add(`${lead}${text}\n`);
+    return this.#add(Buffer.from(`${this.#isAtLineStart ? '' : '\n'}${text}\n`));
+  }
+
+  #add(chunk: Uint8Array): void | Promise<void> {
+    if (chunk.length === 0 || this.#failure !== undefined) return;
+    this.#append(chunk);
+    this.#storeSoon();
+    if (this.#waiting > MAX_WAITING_BYTES) return this.#untilRoom();
   }
 
   /** Stores everything that waits. @throws what storing threw */
   async flush(): Promise<void> {
-    this.#add(this.#decoder.decode());
     this.#timer?.cancel();
     this.#timer = undefined;
-    while (this.#waiting !== '' || this.#putting !== undefined) {
-      await (this.#putting ?? this.#store(true));
-    }
+    while (this.#waiting > 0 || this.#putting !== undefined) await (this.#putting ?? this.#store(true));
     if (this.#failure !== undefined) throw this.#failure;
   }
 
-  #add(text: string): void | Promise<void> {
-    if (text === '' || this.#failure !== undefined) return;
-    if (this.#isFull && this.#written > this.#maxChars) return;
-    this.#written += text.length;
-    if (this.#written > this.#maxChars) {
-      this.#isFull = true;
-      this.#waiting += `\n[The log is longer than ${this.#maxChars} characters; the rest of it is not kept.]\n`;
-    } else this.#waiting += text;
-    this.#hasLine ||= text.includes('\n');
-    this.#storeSoon();
-    if (this.#waiting.length > MAX_WAITING_CHARS) return this.#untilRoom();
+  #append(chunk: Uint8Array): void {
+    const needed = this.#waiting + chunk.length;
+    if (needed > this.#buffer.length) {
+      const larger = Buffer.allocUnsafeSlow(Math.max(needed, this.#buffer.length * 2));
+      this.#buffer.copy(larger, 0, 0, this.#waiting);
+      this.#buffer = larger;
+    }
+    this.#buffer.set(chunk, this.#waiting);
+    this.#waiting = needed;
+    this.#hasLine ||= chunk.includes(NEWLINE);
+    this.#isAtLineStart = chunk.at(-1) === NEWLINE;
   }
 
   async #untilRoom(): Promise<void> {
-    while (this.#waiting.length > MAX_WAITING_CHARS && this.#failure === undefined) {
+    while (this.#waiting > MAX_WAITING_BYTES && this.#failure === undefined) {
       await (this.#putting ?? this.#store(false));
     }
   }
@@ -112,24 +119,28 @@ export class LogWriter {
   /** Whole lines go out soon; a line without an end when it has waited long enough to be shown as it is. */
   #storeSoon(): void {
     if (this.#putting !== undefined) return;
-    const delayMs = this.#hasLine || this.#waiting.length > MAX_LINE_CHARS ? GATHER_MS : UNFINISHED_MS;
+    const delayMs = this.#hasLine || this.#waiting > MAX_LINE_BYTES ? GATHER_MS : UNFINISHED_MS;
     const dueAtMs = this.#clock.monotonicMs() + delayMs;
     if (this.#timer !== undefined && this.#timer.dueAtMs <= dueAtMs) return;
     this.#timer?.cancel();
-    const { cancel } = this.#clock.after(delayMs, () => {
+    const timer = this.#clock.after(delayMs, () => {
       this.#timer = undefined;
       void this.#store(false);
     });
-    this.#timer = { cancel, dueAtMs };
+    this.#timer = { cancel: () => timer.cancel(), dueAtMs };
   }
 
   /** Starts storing what is ready. @param all also a line without an end */
   #store(all: boolean): Promise<void> {
     this.#putting ??= this.#storeBatch(all).then(
-      () => this.#stored(),
+      () => {
+        this.#putting = undefined;
+        if (this.#waiting > POURING_BYTES) void this.#store(false);
+        else if (this.#waiting > 0) this.#storeSoon();
+      },
       (error: Error) => {
         this.#putting = undefined;
-        this.#waiting = '';
+        this.#waiting = 0;
         this.#failure = error;
         this.onFailure(error);
       },
@@ -137,62 +148,65 @@ export class LogWriter {
     return this.#putting;
   }
 
-  #stored(): void {
-    this.#putting = undefined;
-    if (this.#waiting !== '') this.#storeSoon();
-  }
-
   async #storeBatch(all: boolean): Promise<void> {
-    const text = this.#takeReady(all);
-    if (text === '') return;
-    for (const batch of batches(this.#masker.mask(text), this.#clock.now().getTime())) await this.#put(batch);
+    const batch = this.#takeBatch(this.#readyBytes(all));
+    if (batch.length > 0) await this.#put(batch);
   }
 
-  /** Takes whole lines; the rest waits, unless it has waited long, is very long, or everything is wanted. */
-  #takeReady(all: boolean): string {
-    const waiting = this.#waiting;
-    let end = all ? waiting.length : waiting.lastIndexOf('\n') + 1;
-    const now = this.#clock.monotonicMs();
-    if (end === 0 && this.#unfinishedSince === 0) this.#unfinishedSince = now;
-    const isOld = end === 0 && now - this.#unfinishedSince >= UNFINISHED_MS;
-    if (!all && (isOld || waiting.length - end > MAX_LINE_CHARS))
-      end = waiting.length - this.#masker.heldAtEnd(waiting);
-    // A pair of surrogates is not cut in two.
-    if (end < waiting.length && end > 0 && /[\uD800-\uDBFF]/.test(waiting[end - 1]!)) end--;
-    if (end > 0) this.#unfinishedSince = 0;
-    this.#waiting = waiting.slice(end);
-    this.#hasLine = this.#waiting.includes('\n');
-    if (end > 0) this.#atLineStart = waiting[end - 1] === '\n';
-    return waiting.slice(0, end);
-  }
-}
-
-/** Cuts a text into events, each a line with its end, and those into calls that CloudWatch Logs takes. */
-export function* batches(text: string, timestamp: number): Iterable<LogEvent[]> {
-  const eventChars = text.length > POURING_CHARS ? POURING_EVENT_CHARS : 1;
-  let batch: LogEvent[] = [];
-  let bytes = 0;
-  for (let at = 0; at < text.length; ) {
-    const end = eventEnd(text, at, eventChars);
-    const message = text.slice(at, end);
-    at = end;
-    const size = Buffer.byteLength(message) + EVENT_OVERHEAD_BYTES;
-    if (batch.length === MAX_BATCH_EVENTS || (batch.length > 0 && bytes + size > MAX_BATCH_BYTES)) {
-      yield batch;
-      batch = [];
-      bytes = 0;
+  /** How much can go out: whole lines; more when a line has waited long, is very long, or everything is wanted. */
+  #readyBytes(all: boolean): number {
+    if (all) return this.#waiting;
+    const lines = this.#hasLine ? this.#buffer.lastIndexOf(NEWLINE, this.#waiting - 1) + 1 : 0;
+    if (lines > 0) {
+      this.#unfinishedSince = 0;
+      return lines;
     }
-    batch.push({ timestamp, message });
-    bytes += size;
+    const now = this.#clock.monotonicMs();
+    this.#unfinishedSince ||= now;
+    const isOld = now - this.#unfinishedSince >= UNFINISHED_MS;
+    if (!isOld && this.#waiting <= MAX_LINE_BYTES) return 0;
+    this.#unfinishedSince = 0;
+    return this.#wholeBefore(this.#waiting);
   }
-  if (batch.length > 0) yield batch;
-}
 
-/** Behind the last line that an event of at least `minChars` begins with, or where a very long line is cut. */
-function eventEnd(text: string, start: number, minChars: number): number {
-  const newline = text.indexOf('\n', Math.min(start + minChars - 1, text.length - 1));
-  const end = newline === -1 ? text.length : newline + 1;
-  if (end - start <= MAX_LINE_CHARS + minChars) return end;
-  const cut = start + MAX_LINE_CHARS;
-  return /[\uD800-\uDBFF]/.test(text[cut - 1]!) ? cut - 1 : cut;
+  /** The last place up to `end` where neither a character nor, perhaps, a secret is cut in two. */
+  #wholeBefore(end: number): number {
+    let start = end;
+    while (start > 0 && end - start < 3 && (this.#buffer[start - 1]! & 0xc0) === 0x80) start--;
+    // A lead byte says how many bytes follow; fewer than that is a cut character.
+    const lead = start > 0 ? this.#buffer[start - 1]! : 0;
+    const wanted = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : lead >= 0xc0 ? 2 : 1;
+    const whole = wanted > end - start + 1 ? start - 1 : end;
+    const tail = this.#buffer.toString('utf8', Math.max(0, whole - MAX_LINE_BYTES), whole);
+    const held = this.#masker.heldAtEnd(tail);
+    return held === 0 ? whole : whole - Buffer.byteLength(tail.slice(-held));
+  }
+
+  /** Takes the first events of what is ready, as many as one call holds. */
+  #takeBatch(ready: number): LogEvent[] {
+    const timestamp = this.#clock.now().getTime();
+    const minBytes = ready > POURING_BYTES ? POURING_EVENT_BYTES : 1;
+    const batch: LogEvent[] = [];
+    let taken = 0;
+    for (let bytes = 0; taken < ready && batch.length < MAX_BATCH_EVENTS; ) {
+      const end = this.#eventEnd(taken, ready, minBytes);
+      const message = this.#masker.mask(this.#buffer.toString('utf8', taken, end));
+      bytes += Buffer.byteLength(message) + EVENT_OVERHEAD_BYTES;
+      if (batch.length > 0 && bytes > MAX_BATCH_BYTES) break;
+      batch.push({ timestamp, message });
+      taken = end;
+    }
+    this.#buffer.copyWithin(0, taken, this.#waiting);
+    this.#waiting -= taken;
+    this.#hasLine = this.#buffer.subarray(0, this.#waiting).includes(NEWLINE);
+    return batch;
+  }
+
+  /** Behind the last line that an event of at least `minBytes` begins with, or where a very long line is cut. */
+  #eventEnd(start: number, ready: number, minBytes: number): number {
+    const newline = this.#buffer.indexOf(NEWLINE, Math.min(start + minBytes, ready) - 1);
+    const end = newline === -1 || newline >= ready ? ready : newline + 1;
+    if (end - start <= MAX_LINE_BYTES + minBytes) return end;
+    return Math.max(this.#wholeBefore(start + MAX_LINE_BYTES), start + 1);
+  }
 }

@@ -145,7 +145,7 @@ test('P6: a build that runs for longer than its project allows times out', async
   const id = (await clients.codebuild.startBuild({ projectName: 'app' })).build!.id!;
   await eventually(async () => {
     // What a build has come to is written a moment later.
-    await advance(50);
+    await advance(100);
     return (await look(id)).currentPhase === 'INSTALL';
   });
   await advance(4 * 60_000);
