@@ -1,14 +1,12 @@
 import { createReadStream } from 'node:fs';
-import { readFile, stat } from 'node:fs/promises';
+import { type FileHandle, open, readFile, stat } from 'node:fs/promises';
 import { PassThrough } from 'node:stream';
-import { CatFile } from './cat-file.ts';
 import { GitFailure } from './failure.ts';
 import { writable } from './flow.ts';
 import { HeldBody } from './held-body.ts';
-import type { ObjectSource } from './object-source.ts';
 import { ObjectReader } from './objects.ts';
 import { holdsObjectLargerThan, PackIndex } from './pack-index.ts';
-import { PackReader } from './pack-reader.ts';
+import { type PackBytesSource, PackReader, packInFile, packInMemory } from './pack-reader.ts';
 import { Quarantine } from './quarantine.ts';
 import type { Lease, Repository } from './repository.ts';
 import { type PackRecord, packBlobKeys } from './truth.ts';
@@ -49,7 +47,6 @@ export class IncomingPack {
   readonly #repository: Repository;
   readonly #quarantine: Quarantine;
   readonly #bytes: PackBytes;
-  #catFile: CatFile | null = null;
 
   private constructor(repository: Repository, lease: Lease, quarantine: Quarantine, bytes: PackBytes) {
     this.#repository = repository;
@@ -58,7 +55,8 @@ export class IncomingPack {
     this.record = { id: quarantine.packId, objects: bytes.index.count, bytes: bytes.size };
     this.files = quarantine.files;
     this.env = quarantine.env;
-    this.objects = new ObjectReader(this.#openSource(lease, bytes));
+    const reader = new PackReader(bytes.source, bytes.index, lease.source);
+    this.objects = new ObjectReader(() => reader);
   }
 
   /**
@@ -111,22 +109,8 @@ export class IncomingPack {
 
   /** Removes the quarantine folder; the files may have moved to the cache before. */
   async remove(): Promise<void> {
-    await this.#catFile?.close();
+    await this.#bytes.file?.close();
     await this.#quarantine.remove();
-  }
-
-  /** Small packs are read here; for larger ones git is started at the first question. */
-  #openSource(lease: Lease, { pack, index }: PackBytes): () => ObjectSource {
-    if (pack === null) return () => this.#liveCatFile();
-    const reader = new PackReader(pack, index, lease.source);
-    return () => reader;
-  }
-
-  #liveCatFile(): CatFile {
-    if (this.#catFile === null || this.#catFile.dead) {
-      this.#catFile = new CatFile(this.#repository.surroundings.git, this.#repository.gitDir, this.env);
-    }
-    return this.#catFile;
   }
 }
 
@@ -136,6 +120,9 @@ interface PackBytes {
   index: PackIndex;
   /** The pack itself where it is small. */
   pack: Buffer | null;
+  /** Opened where it is not. */
+  file: FileHandle | null;
+  source: PackBytesSource;
   /** The blob that is being written since the first bytes came, where it has the same bytes. */
   early: EarlyBlob | null;
 }
@@ -154,11 +141,16 @@ async function receiveBytes(
   if (await holdsObjectLargerThan(quarantine.files.pack, size, index, maxObjectBytes)) {
     throw new GitFailure('pack-too-large', `a file is larger than ${maxObjectBytes} bytes`);
   }
-  const pack = size <= SMALL_PACK_BYTES ? await readFile(quarantine.files.pack) : null;
   // git appends the objects that a thin pack left out; a pack of the same size is the same pack.
-  if (early !== null && received === size && pack === null) return { size, index, pack, early };
-  await early?.discard();
-  return { size, index, pack, early: null };
+  const isAsItCame = received === size && size > SMALL_PACK_BYTES;
+  if (!isAsItCame) await early?.discard();
+  const kept = { size, index, early: isAsItCame ? early : null };
+  if (size > SMALL_PACK_BYTES) {
+    const file = await open(quarantine.files.pack, 'r');
+    return { ...kept, pack: null, file, source: packInFile(file) };
+  }
+  const pack = await readFile(quarantine.files.pack);
+  return { ...kept, pack, file: null, source: packInMemory(pack) };
 }
 
 /** Writes a large pack to its blob while git still reads it; nothing is there until {@link finish}. */

@@ -1,5 +1,6 @@
+import type { FileHandle } from 'node:fs/promises';
 import { promisify } from 'node:util';
-import { inflate } from 'node:zlib';
+import { constants, inflate } from 'node:zlib';
 import { GitFailure } from './failure.ts';
 import type { ObjectContents, ObjectInfo, ObjectSource } from './object-source.ts';
 import type { PackIndex } from './pack-index.ts';
@@ -9,30 +10,58 @@ const inflateAsync = promisify(inflate);
 const TYPES = { 1: 'commit', 2: 'tree', 3: 'blob', 4: 'tag' } as const;
 const OFFSET_DELTA = 6;
 const REFERENCE_DELTA = 7;
-/** Longer chains than git makes; beyond it git itself is asked. */
-const MAX_CHAIN = 100;
+/** Longer chains than git makes. */
+const MAX_CHAIN = 4_096;
+/** Enough for nearly every commit, and for the header of anything. */
+const FIRST_READ_BYTES = 4_096;
+/** What deflate needs beyond the data it shrinks, and an entry's header. */
+const OVERHEAD_BYTES = 256;
+
+/** The bytes of a pack, in memory or in a file. */
+export interface PackBytesSource {
+  /** Fewer than asked for at the end. */
+  read(offset: number, length: number): Promise<Buffer>;
+}
+
+/** A pack in memory. */
+export function packInMemory(pack: Buffer): PackBytesSource {
+  return { read: async (offset, length) => pack.subarray(offset, offset + length) };
+}
+
+/** A pack in an open file. */
+export function packInFile(file: FileHandle): PackBytesSource {
+  return {
+    async read(offset, length) {
+      const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, offset);
+      return buffer.subarray(0, bytesRead);
+    },
+  };
+}
 
 /** One entry's header, read. */
 interface Entry {
   type: number;
+  /** Of the data once inflated: the object, or the difference. */
   size: number;
   dataAt: number;
   /** Where the entry begins that a difference is based on. */
   baseAt: number;
+  /** The first bytes of the data, as far as they were read with the header. */
+  begin: Buffer;
 }
 
 /**
- * Reads objects out of one small pack in memory (gitformat-pack), so that a push of a few commits needs no second
- * process. The pack was checked by git before; what is not in it is asked of `others`.
+ * Reads a few objects out of one pack (gitformat-pack), so that a push needs no second process. The pack was checked by
+ * git before; what is not in it is asked of `others`.
  */
 export class PackReader implements ObjectSource {
-  readonly #pack: Buffer;
+  readonly #pack: PackBytesSource;
   readonly #index: PackIndex;
   readonly #others: () => ObjectSource;
   readonly dead = false;
 
   /** @param others answers for objects that are not in the pack. */
-  constructor(pack: Buffer, index: PackIndex, others: () => ObjectSource) {
+  constructor(pack: PackBytesSource, index: PackIndex, others: () => ObjectSource) {
     this.#pack = pack;
     this.#index = index;
     this.#others = others;
@@ -41,8 +70,11 @@ export class PackReader implements ObjectSource {
   async info(id: string): Promise<ObjectInfo | null> {
     const offset = this.#index.findOffset(id);
     if (offset === null) return this.#others().info(id);
-    const { type, body } = await this.#object(offset, Number.MAX_SAFE_INTEGER, 0);
-    return { type, size: body.length };
+    const entry = await this.#entry(offset);
+    const type = TYPES[entry.type as keyof typeof TYPES];
+    if (type !== undefined) return { type, size: entry.size };
+    const { body, ...whole } = await this.#object(offset, Number.MAX_SAFE_INTEGER, 0);
+    return { type: whole.type, size: body.length };
   }
 
   async contents(id: string, capBytes: number): Promise<ObjectContents | null> {
@@ -53,9 +85,9 @@ export class PackReader implements ObjectSource {
 
   async #object(offset: number, capBytes: number, depth: number): Promise<ObjectContents> {
     if (depth > MAX_CHAIN) throw new GitFailure('pack-refused', 'a chain of differences is too long');
-    const entry = this.#entry(offset);
+    const entry = await this.#entry(offset);
     if (entry.size > capBytes) throw new GitFailure('object-too-large', `the object is larger than ${capBytes} bytes`);
-    const data = await inflateAsync(this.#pack.subarray(entry.dataAt), { maxOutputLength: Math.max(entry.size, 1) });
+    const data = await this.#inflate(entry);
     const type = TYPES[entry.type as keyof typeof TYPES];
     if (type !== undefined) return { type, size: data.length, body: data };
     const base = await this.#object(entry.baseAt, capBytes, depth + 1);
@@ -63,9 +95,25 @@ export class PackReader implements ObjectSource {
     return { type: base.type, size: body.length, body };
   }
 
-  #entry(offset: number): Entry {
-    const pack = this.#pack;
-    let at = offset;
+  /** Inflates what came with the header, and reads more only where that is not all. */
+  async #inflate({ size, dataAt, begin }: Entry): Promise<Buffer> {
+    const options = { finishFlush: constants.Z_SYNC_FLUSH, maxOutputLength: Math.max(size, 1) };
+    const data = await inflateAsync(begin, options);
+    if (data.length === size) return data;
+    // Deflated data is never much longer than what it holds.
+    const whole = await inflateAsync(await this.#pack.read(dataAt, size + (size >> 10) + OVERHEAD_BYTES), options);
+    if (whole.length !== size) throw new GitFailure('pack-refused', 'an object is shorter than it should be');
+    return whole;
+  }
+
+  async #entry(offset: number): Promise<Entry> {
+    const pack = await this.#pack.read(offset, FIRST_READ_BYTES);
+    const entry = this.#header(pack, offset);
+    return { ...entry, begin: pack.subarray(entry.dataAt - offset) };
+  }
+
+  #header(pack: Buffer, offset: number): Omit<Entry, 'begin'> {
+    let at = 0;
     let byte = pack.readUInt8(at++);
     const type = (byte >> 4) & 7;
     let size = byte & 15;
@@ -80,14 +128,14 @@ export class PackReader implements ObjectSource {
         byte = pack.readUInt8(at++);
         back = (back + 1) * 128 + (byte & 0x7f);
       }
-      return { type, size, dataAt: at, baseAt: offset - back };
+      return { type, size, dataAt: offset + at, baseAt: offset - back };
     }
     if (type === REFERENCE_DELTA) {
       const baseAt = this.#index.findOffset(pack.toString('hex', at, at + 20));
       if (baseAt === null) throw new GitFailure('pack-refused', 'a difference has no base');
-      return { type, size, dataAt: at + 20, baseAt };
+      return { type, size, dataAt: offset + at + 20, baseAt };
     }
-    return { type, size, dataAt: at, baseAt: 0 };
+    return { type, size, dataAt: offset + at, baseAt: 0 };
   }
 }
 
@@ -104,7 +152,7 @@ export function applyDelta(base: Buffer, delta: Buffer, capBytes: number): Buffe
   const result = Buffer.alloc(resultSize);
   let filled = 0;
   while (reader.at < delta.length) {
-    const code = delta.readUInt8(reader.at++);
+    const code = nextByte(reader);
     const piece = (code & 0x80) !== 0 ? copied(base, reader, code) : delta.subarray(reader.at, (reader.at += code));
     if (code === 0 || filled + piece.length > resultSize) break;
     filled += piece.copy(result, filled);
@@ -118,18 +166,25 @@ function copied(base: Buffer, reader: { bytes: Buffer; at: number }, code: numbe
   let offset = 0;
   let size = 0;
   for (let bit = 0; bit < 4; bit += 1) {
-    if ((code & (1 << bit)) !== 0) offset += reader.bytes.readUInt8(reader.at++) * 256 ** bit;
+    if ((code & (1 << bit)) !== 0) offset += nextByte(reader) * 256 ** bit;
   }
   for (let bit = 0; bit < 3; bit += 1) {
-    if ((code & (16 << bit)) !== 0) size += reader.bytes.readUInt8(reader.at++) * 256 ** bit;
+    if ((code & (16 << bit)) !== 0) size += nextByte(reader) * 256 ** bit;
   }
   return base.subarray(offset, offset + (size === 0 ? 0x10000 : size));
+}
+
+function nextByte(reader: { bytes: Buffer; at: number }): number {
+  const byte = reader.bytes[reader.at];
+  if (byte === undefined) throw new GitFailure('pack-refused', 'a difference is cut off');
+  reader.at += 1;
+  return byte;
 }
 
 function readSize(reader: { bytes: Buffer; at: number }): number {
   let size = 0;
   for (let factor = 1; ; factor *= 128) {
-    const byte = reader.bytes.readUInt8(reader.at++);
+    const byte = nextByte(reader);
     size += (byte & 0x7f) * factor;
     if ((byte & 0x80) === 0) return size;
   }
