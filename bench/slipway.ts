@@ -14,7 +14,7 @@ import { S3 } from '@aws-sdk/client-s3';
 import { STS } from '@aws-sdk/client-sts';
 import type { Workspace } from './workspace.ts';
 
-const MAIN = new URL('../src/main.ts', import.meta.url).pathname;
+const ROOT = new URL('..', import.meta.url).pathname;
 
 export const ACCOUNT = '123456789012';
 export const REGION = 'us-east-1';
@@ -76,15 +76,30 @@ export async function launch(
 ): Promise<{ child: ChildProcess; url: string }> {
   const errors = workspace.path('slipway.log');
   const log = openSync(errors, 'w');
-  const child = spawn(process.execPath, [MAIN, 'serve', '--port', '0', '--data', data, ...flags], {
-    stdio: ['ignore', 'pipe', log],
-  });
+  const child = spawn(
+    process.execPath,
+    [...(await programArguments()), 'serve', '--port', '0', '--data', data, ...flags],
+    {
+      cwd: ROOT,
+      stdio: ['ignore', 'pipe', log],
+    },
+  );
   closeSync(log);
   for await (const line of createInterface({ input: child.stdout! })) {
     const ready = /^slipway ready (\S+)$/.exec(line);
     if (ready !== null) return { child, url: ready[1]! };
   }
   throw new Error(`the server did not start: ${(await readFile(errors, 'utf8')).slice(-2000)}`);
+}
+
+/** What stands behind `node` in `npm run slipway`: users start it with these flags. */
+async function programArguments(): Promise<string[]> {
+  const { scripts } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')) as {
+    scripts: { slipway: string };
+  };
+  const [program, ...args] = scripts.slipway.split(' ');
+  if (program !== 'node') throw new Error(`npm run slipway does not start node but ${program}`);
+  return args;
 }
 
 /** SIGTERM, and SIGKILL for a server that does not end within ten seconds. */
