@@ -5,7 +5,8 @@ import type { Caller, IdentitySource, TemporaryCredentials } from './auth/identi
 import type { Clock } from './clock.ts';
 import type { Config } from './config.ts';
 import type { BusEvent, Context, EventDraft, RecordedEvent, RoleOptions, Tx } from './context.ts';
-import { WorkQueue, writeWake } from './engine/work-queue.ts';
+import { WorkQueue } from './engine/work-queue.ts';
+import { writeWake } from './engine/work-table.ts';
 import { OutboxDispatcher, writeToOutbox } from './events/outbox.ts';
 import type { Ids } from './ids.ts';
 import type { Logger } from './log.ts';

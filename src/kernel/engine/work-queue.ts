@@ -1,41 +1,31 @@
-import { sql } from 'kysely';
+import { setImmediate as turn } from 'node:timers/promises';
 import type { Clock } from '../clock.ts';
 import type { Context } from '../context.ts';
 import type { Logger } from '../log.ts';
 import type { Reconciler } from '../service.ts';
-import type { AnyTransaction, Database } from '../store/database.ts';
+import type { Database } from '../store/database.ts';
 import type { WorkTable } from '../store/kernel-tables.ts';
+import {
+  abandonedKeys,
+  dueKeys,
+  NEVER,
+  type Settlement,
+  settleKey,
+  takeKey,
+  takeOverAll,
+  writeWakeIfAbsent,
+} from './work-table.ts';
 
 const LEASE_MS = 30_000;
 const RENEW_MS = 10_000;
 const POLL_MS = 1_000;
 const SCAN_MS = 60_000;
 const MAX_RUNNING = 64;
+const FIRST_BACKOFF_MS = 250;
 const MAX_BACKOFF_MS = 60_000;
 const MAX_ERROR_CHARS = 2_000;
-
-/** Writes a wake-up within a transaction. A key that waits already keeps the earlier of the two times. */
-export async function writeWake(tx: AnyTransaction, reconciler: string, key: string, atMs: number): Promise<void> {
-  await tx
-    .insertInto('kernel_work')
-    .values({
-      reconciler,
-      key,
-      due_at: atMs,
-      wakes: 1,
-      attempts: 0,
-      lease_owner: null,
-      lease_until: 0,
-      last_error: null,
-    })
-    .onConflict((c) =>
-      c.columns(['reconciler', 'key']).doUpdateSet({
-        due_at: sql`case when kernel_work.due_at < excluded.due_at then kernel_work.due_at else excluded.due_at end`,
-        wakes: sql`kernel_work.wakes + 1`,
-      }),
-    )
-    .execute();
-}
+/** How long a stop waits for reconcilers that do not come to an end. Their keys run again after the next start. */
+const STOP_MS = 30_000;
 
 interface WorkQueueParts {
   database: Database;
@@ -56,6 +46,7 @@ export class WorkQueue {
   readonly #running = new Map<string, Promise<void>>();
   #looking: Promise<void> | undefined;
   #lookAgain = false;
+  #scanning: Promise<void> = Promise.resolve();
   #timer: { cancel(): void } | undefined;
   #renewal: { cancel(): void } | undefined;
   #scanTimer: { cancel(): void } | undefined;
@@ -67,9 +58,12 @@ export class WorkQueue {
 
   /** Takes up what an earlier process left, then waits for wake-ups. */
   async start(): Promise<void> {
+    const { database, clock } = this.#parts;
     this.#stopped = false;
-    await this.#scan();
-    if (this.#parts.database.kind === 'postgres') this.#renewLater();
+    if (database.kind === 'sqlite') await database.transaction((tx) => takeOverAll(tx, clock.now().getTime()));
+    else this.#renewLater();
+    this.#scanning = this.#scan();
+    await this.#scanning;
     this.poke();
   }
 
@@ -93,16 +87,24 @@ export class WorkQueue {
   /** Lets running reconcilers finish and starts no more. */
   async stop(): Promise<void> {
     this.#stopped = true;
-    this.#timer?.cancel();
-    this.#renewal?.cancel();
-    this.#scanTimer?.cancel();
+    for (const timer of [this.#timer, this.#renewal, this.#scanTimer]) timer?.cancel();
     await this.#looking;
-    await Promise.allSettled(this.#running.values());
+    await this.#scanning;
+    const { promise: late, resolve } = Promise.withResolvers<void>();
+    const timer = this.#parts.clock.after(STOP_MS, () => {
+      this.#parts.log.error({ keys: [...this.#running.keys()] }, 'reconcilers did not come to an end');
+      resolve();
+    });
+    await Promise.race([Promise.all(this.#running.values()), late]);
+    timer.cancel();
   }
 
   async #look(): Promise<void> {
     const { clock, log } = this.#parts;
     let waitMs = POLL_MS;
+    // Work on an embedded database never waits for input or output: without this, work that makes work would leave
+    // nothing else a turn.
+    await turn();
     try {
       const free = MAX_RUNNING - this.#running.size;
       for (const row of free > 0 ? await this.#claim(free) : []) this.#run(row);
@@ -113,31 +115,28 @@ export class WorkQueue {
     if (!this.#stopped) this.#timer = clock.after(waitMs, () => this.poke());
   }
 
-  /** Due keys that nobody runs. On SQLite this process is the only one, so its own list is the lease. */
+  /** Takes due keys for this node. An SQLite file has one node, whose leases end with it. */
   async #claim(limit: number): Promise<WorkTable[]> {
     const { database, clock, node } = this.#parts;
     const now = clock.now().getTime();
-    const due = (db: AnyTransaction | Database['reader']) =>
-      db
-        .selectFrom('kernel_work')
-        .selectAll()
-        .where('due_at', '<=', now)
-        .where('lease_until', '<=', now)
-        .orderBy('due_at')
-        .limit(limit + this.#running.size)
-        .execute() as Promise<WorkTable[]>;
-    const free = (rows: WorkTable[]) => rows.filter((row) => !this.#running.has(slot(row))).slice(0, limit);
-    if (database.kind === 'sqlite') return free(await due(database.reader));
+    const isSqlite = database.kind === 'sqlite';
+    const seen = [await dueKeys(database.reader, now, 1).execute()];
+    if (!isSqlite) seen.push(await abandonedKeys(database.reader, now, 1).execute());
+    if (this.#stopped || seen.every((rows) => rows.length === 0)) return [];
     return database.transaction(async (tx) => {
-      const rows = free(await due(tx));
-      for (const { reconciler, key } of rows) {
-        await tx
-          .updateTable('kernel_work')
-          .set({ lease_owner: node, lease_until: now + LEASE_MS })
-          .where('reconciler', '=', reconciler)
-          .where('key', '=', key)
-          .execute();
+      const due = dueKeys(tx, now, limit);
+      const found = (await (isSqlite ? due : due.forUpdate().skipLocked()).execute()) as WorkTable[];
+      if (!isSqlite && found.length < limit) {
+        const abandoned = abandonedKeys(tx, now, limit - found.length)
+          .forUpdate()
+          .skipLocked();
+        found.push(...((await abandoned.execute()) as WorkTable[]));
       }
+      // A key may stand twice, and one that this node works on may have outlived its lease.
+      const rows = [...new Map(found.map((row) => [slot(row), row])).values()].filter(
+        (row) => !this.#running.has(slot(row)),
+      );
+      for (const row of rows) await takeKey(tx, row, node, isSqlite ? NEVER : now + LEASE_MS);
       return rows;
     });
   }
@@ -145,14 +144,14 @@ export class WorkQueue {
   async #untilNextMs(): Promise<number> {
     const { database, clock } = this.#parts;
     const now = clock.now().getTime();
-    const row = await database.reader
+    const row = (await database.reader
       .selectFrom('kernel_work')
       .select('due_at')
       .where('due_at', '>', now)
       .orderBy('due_at')
       .limit(1)
-      .executeTakeFirst();
-    return row === undefined ? POLL_MS : Math.max(1, (row.due_at as number) - now);
+      .executeTakeFirst()) as Pick<WorkTable, 'due_at'> | undefined;
+    return row === undefined ? POLL_MS : Math.max(1, row.due_at - now);
   }
 
   #run(row: WorkTable): void {
@@ -164,58 +163,39 @@ export class WorkQueue {
     this.#running.set(id, run);
   }
 
+  /** One run and what comes of it. Never rejects. */
   async #reconcile(row: WorkTable): Promise<void> {
     const { reconcilers, log, contextFor, clock } = this.#parts;
     const reconciler = reconcilers.get(row.reconciler);
-    let failure: unknown;
-    let againAt: Date | undefined;
+    let settlement: Settlement;
     try {
       if (reconciler === undefined) throw new Error(`no reconciler ${row.reconciler}`);
-      againAt = (await reconciler.reconcile(row.key, contextFor(reconciler)))?.againAt;
+      const again = await reconciler.reconcile(row.key, contextFor(reconciler));
+      settlement = { againAtMs: again?.againAt.getTime() };
     } catch (error) {
-      failure = error ?? new Error('unknown');
-      log.error(
-        { err: error, reconciler: row.reconciler, key: row.key, attempts: row.attempts },
-        'a reconciler failed; trying again',
-      );
+      const { reconciler: name, key, attempts } = row;
+      log.error({ err: error, reconciler: name, key, attempts }, 'a reconciler failed; trying again');
+      const backoff = Math.min(FIRST_BACKOFF_MS * 2 ** Math.min(attempts + 1, 10), MAX_BACKOFF_MS);
+      const text = String(error instanceof Error ? error.stack : error).slice(0, MAX_ERROR_CHARS);
+      settlement = { againAtMs: clock.now().getTime() + backoff, error: text };
     }
-    try {
-      await this.#settle(row, againAt, failure);
-    } catch (error) {
-      log.error(
-        { err: error, reconciler: row.reconciler, key: row.key },
-        'a reconciled key could not be settled; it runs again',
-      );
-      await new Promise<void>((resolve) => clock.after(POLL_MS, resolve));
-    }
+    await this.#settle(row, settlement);
   }
 
-  /** Takes the key off the queue, unless it was woken meanwhile, has a timer, or failed. */
-  async #settle(row: WorkTable, againAt: Date | undefined, failure: unknown): Promise<void> {
-    const { database, clock } = this.#parts;
-    const now = clock.now().getTime();
-    await database.transaction(async (tx) => {
-      const mine = <T extends { where(...args: unknown[]): T }>(query: T): T =>
-        query.where('reconciler', '=', row.reconciler).where('key', '=', row.key);
-      const current = (await mine(tx.selectFrom('kernel_work').select('wakes') as never as Where).executeTakeFirst()) as
-        | { wakes: number }
-        | undefined;
-      if (current === undefined) return;
-      const woken = current.wakes !== row.wakes;
-      if (failure === undefined && !woken && againAt === undefined) {
-        await mine(tx.deleteFrom('kernel_work') as never as Where).execute();
+  /** Writes what came of a run, until it can be written. */
+  async #settle(row: WorkTable, settlement: Settlement): Promise<void> {
+    const { database, clock, log, node } = this.#parts;
+    for (;;) {
+      try {
+        await database.transaction((tx) => settleKey(tx, row, node, settlement));
         return;
+      } catch (error) {
+        const { reconciler, key } = row;
+        log.error({ err: error, reconciler, key }, 'a reconciled key could not be settled; trying again');
+        if (this.#stopped) return;
       }
-      const attempts = failure === undefined ? 0 : row.attempts + 1;
-      const backoff = Math.min(250 * 2 ** Math.min(attempts, 10), MAX_BACKOFF_MS);
-      const dueAt = failure !== undefined ? now + backoff : woken ? now : againAt!.getTime();
-      const last =
-        failure === undefined
-          ? null
-          : String(failure instanceof Error ? failure.stack : failure).slice(0, MAX_ERROR_CHARS);
-      const change = { due_at: dueAt, attempts, last_error: last, lease_owner: null, lease_until: 0 };
-      await mine(tx.updateTable('kernel_work').set(change) as never as Where).execute();
-    });
+      await new Promise<void>((resolve) => clock.after(POLL_MS, resolve));
+    }
   }
 
   /** Keeps the leases of what still runs here; a node that dies loses its own within 30 s. */
@@ -234,10 +214,11 @@ export class WorkQueue {
     });
   }
 
-  /** Puts keys into the queue that a reconciler knows of and the queue does not. */
+  /** Puts keys into the queue that a reconciler knows of and the queue does not. Never rejects. */
   async #scan(): Promise<void> {
     const { reconcilers, contextFor, clock, database, log } = this.#parts;
     for (const reconciler of reconcilers.values()) {
+      if (this.#stopped) return;
       try {
         const keys = (await reconciler.scan?.(contextFor(reconciler))) ?? [];
         if (keys.length === 0) continue;
@@ -250,35 +231,11 @@ export class WorkQueue {
     }
     if (this.#stopped) return;
     this.#scanTimer = clock.after(SCAN_MS, () => {
-      void this.#scan().then(() => this.poke());
+      this.#scanning = this.#scan().then(() => this.poke());
     });
   }
 }
 
-/** The part of Kysely's builders that `settle` uses. */
-interface Where {
-  where(...args: unknown[]): Where;
-  execute(): Promise<unknown>;
-  executeTakeFirst(): Promise<unknown>;
-}
-
 function slot(row: { reconciler: string; key: string }): string {
   return `${row.reconciler}\0${row.key}`;
-}
-
-async function writeWakeIfAbsent(tx: AnyTransaction, reconciler: string, key: string, atMs: number): Promise<void> {
-  await tx
-    .insertInto('kernel_work')
-    .values({
-      reconciler,
-      key,
-      due_at: atMs,
-      wakes: 1,
-      attempts: 0,
-      lease_owner: null,
-      lease_until: 0,
-      last_error: null,
-    })
-    .onConflict((c) => c.columns(['reconciler', 'key']).doNothing())
-    .execute();
 }
