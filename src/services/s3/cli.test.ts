@@ -30,7 +30,8 @@ test('the aws command line: mb, cp, ls, sync, mv, presign, rm, rb', async (t) =>
   const config = join(folder, 'config');
   await writeFile(config, '[default]\ns3 =\n  signature_version = s3v4\n');
   const env = { ...server.env(server.root), AWS_CONFIG_FILE: config };
-  const aws = async (...args: string[]) => (await run('aws', ['s3', ...args], { env, cwd: folder })).stdout;
+  const aws = async (...args: string[]) =>
+    (await run('aws', ['--endpoint-url', server.url, 's3', ...args], { env, cwd: folder })).stdout;
 
   assert.match(await aws('mb', 's3://from-cli'), /make_bucket: from-cli/);
   const large = randomBytes(20 * 1024 * 1024);
@@ -99,6 +100,13 @@ for call, code, status in [
         raise SystemExit('expected ' + code)
     except ClientError as e:
         assert (e.response['Error']['Code'], e.response['ResponseMetadata']['HTTPStatusCode']) == (code, status), e
+def refused(call):
+    try:
+        call()
+    except ClientError as e:
+        return e.response['Error']
+assert refused(lambda: s3.get_object(Bucket='boto', Key='no'))['Key'] == 'no'
+assert refused(lambda: s3.list_objects_v2(Bucket='none-such'))['BucketName'] == 'none-such'
 boto3.resource('s3', endpoint_url=os.environ['AWS_ENDPOINT_URL']).Bucket('boto').objects.all().delete()
 s3.delete_bucket(Bucket='boto')
 print('all well')
