@@ -82,16 +82,18 @@ export function faultAnswer(
       );
     }
     case 's3': {
-      const more =
-        fault.shape === undefined ? plainMembers(fault.members) : writeXmlMembers(fault.shape, { ...fault.members });
+      const modelled = fault.shape === undefined ? '' : writeXmlMembers(fault.shape, { ...fault.members });
+      const more = `${modelled}${plainMembers(fault)}`;
       const error = `<Code>${escapeXml(fault.code)}</Code><Message>${escapeXml(fault.message)}</Message>${more}<RequestId>${requestId}</RequestId>`;
       return xml(fault.status, 'application/xml', `<?xml version="1.0" encoding="UTF-8"?>\n<Error>${error}</Error>`);
     }
   }
 }
 
-function plainMembers(members: Readonly<Record<string, unknown>>): string {
+/** Members that the model does not have: S3 names the key, bucket or upload that it did not find. */
+function plainMembers({ members, shape }: SpelledFault): string {
   return Object.entries(members)
+    .filter(([name]) => !shape?.members.some((member) => member.name === name))
     .map(([name, value]) => `<${name}>${escapeXml(String(value))}</${name}>`)
     .join('');
 }
