@@ -99,7 +99,7 @@ test('A7: XML bodies', async (t) => {
   assert.match(answer.text, /<Key>&lt;tag&gt; &amp; é \u{1F680}{2} &amp;#128640;&quot;<\/Key>/u);
 });
 
-test('A8: anonymous callers get 403 from every operation, implemented or not', async (t) => {
+test('A8: anonymous callers get 403 from every operation', async (t) => {
   const server = await startServer(t);
   const { s3 } = server.root_;
   await s3.createBucket({ Bucket });
