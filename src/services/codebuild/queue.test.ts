@@ -68,7 +68,9 @@ test('builds run in the order in which they were started, as many at once as the
     assert.equal(done.buildStatus, 'SUCCEEDED');
     await eventually(() => gate.started.length >= Math.min(6, 2 + [2, 1, 3, 4, 5, 6].indexOf(next) + 1));
   }
-  assert.deepEqual(gate.started, [1, 2, 3, 4, 5, 6]);
+  // The first two were taken at once; which of them reaches its first command first is their own affair.
+  assert.deepEqual(gate.started.slice(0, 2).sort(), [1, 2]);
+  assert.deepEqual(gate.started.slice(2), [3, 4, 5, 6]);
 });
 
 test('a project with a limit of builds refuses more, and does not queue them', async (t) => {
@@ -130,7 +132,11 @@ test('P6: a build that waits for longer than its project allows times out', asyn
   await advance(4 * 60_000);
   assert.equal((await look(id)).buildStatus, 'IN_PROGRESS');
   await advance(61_000);
-  await eventually(async () => (await look(id)).buildComplete === true);
+  await eventually(async () => {
+    // A queue on PostgreSQL looks by itself every second.
+    await advance(1_000);
+    return (await look(id)).buildComplete === true;
+  });
   const build = await look(id);
   assert.equal(build.buildStatus, 'TIMED_OUT');
   assert.equal(phaseOf(build, 'QUEUED')?.contexts?.[0]?.statusCode, 'BUILD_TIMED_OUT');
@@ -151,7 +157,11 @@ test('P6: a build that runs for longer than its project allows times out', async
   await advance(4 * 60_000);
   assert.equal((await look(id)).buildStatus, 'IN_PROGRESS');
   await advance(61_000);
-  await eventually(async () => (await look(id)).buildComplete === true);
+  await eventually(async () => {
+    // A queue on PostgreSQL looks by itself every second.
+    await advance(1_000);
+    return (await look(id)).buildComplete === true;
+  });
   const build = await look(id);
   assert.equal(build.buildStatus, 'TIMED_OUT');
   assert.deepEqual(phaseOf(build, 'INSTALL')?.contexts, [
