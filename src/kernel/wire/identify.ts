@@ -1,5 +1,6 @@
 import type { ErrorStyle } from '../auth/auth-faults.ts';
 import { peekScope } from '../auth/sigv4.ts';
+import type { Fault } from '../fault.ts';
 import type { Service } from '../service.ts';
 import { commonFault } from './errors.ts';
 import type { HttpRequest } from './http.ts';
@@ -32,26 +33,27 @@ export class ServiceIndex {
    */
   find(request: HttpRequest): Target {
     const target = request.headers['x-amz-target'];
-    if (target !== undefined) return this.#byTargetHeader(target);
     const scope = peekScope(request);
+    if (target !== undefined) return this.#byTargetHeader(target, scope?.service);
     if (scope === undefined) {
       if (this.#anonymous !== undefined && !isForm(request)) return { service: this.#anonymous };
       throw commonFault('MissingAuthenticationToken', 'Missing Authentication Token');
     }
     const candidates = this.#bySigningName.get(scope.service) ?? [];
     const service = candidates.find((one) => (one.protocol === 'query') === isForm(request)) ?? candidates[0];
-    if (service === undefined) {
-      throw commonFault('NotImplemented', `The service ${scope.service} is not implemented by Slipway.`);
-    }
+    if (service === undefined) throw notThere(scope.service);
     return { service };
   }
 
-  #byTargetHeader(target: string): Target {
+  #byTargetHeader(target: string, signingName: string | undefined): Target {
     const dot = target.lastIndexOf('.');
     // Some clients write the shape's namespace before it: `com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101`.
     const prefix = target.slice(0, Math.max(dot, 0));
     const service = this.#byTarget.get(prefix.slice(prefix.lastIndexOf('.') + 1));
-    if (service === undefined) throw commonFault('InvalidAction', `The target ${clip(target)} is not known.`);
+    if (service === undefined) {
+      if (signingName !== undefined && !this.#bySigningName.has(signingName)) throw notThere(signingName);
+      throw commonFault('InvalidAction', `The target ${clip(target)} is not known.`);
+    }
     return { service, operation: target.slice(dot + 1) };
   }
 }
@@ -60,7 +62,14 @@ export class ServiceIndex {
 export function styleOf(request: HttpRequest): ErrorStyle {
   if (request.headers['x-amz-target'] !== undefined) return 'json';
   if (isForm(request)) return 'query';
-  return request.headers['content-type']?.startsWith('application/json') ? 'rest-json' : 's3';
+  if (request.headers['content-type']?.startsWith('application/json')) return 'rest-json';
+  // Services that speak XML without forms are few beside those whose plain requests want JSON (Lambda, EKS, API Gateway).
+  const scope = peekScope(request);
+  return scope === undefined || scope.service === 's3' ? 's3' : 'rest-json';
+}
+
+function notThere(signingName: string): Fault {
+  return commonFault('NotImplemented', `The service ${clip(signingName)} is not implemented by Slipway.`);
 }
 
 function isForm(request: HttpRequest): boolean {
