@@ -8,7 +8,8 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
-import { type Constraint, type ConstraintTable, compilePattern } from '../src/kernel/wire/validate.ts';
+import { compilePattern } from '../src/kernel/wire/pattern.ts';
+import type { Constraint, ConstraintTable } from '../src/kernel/wire/validate.ts';
 
 interface ModelShape {
   type: string;

@@ -1,4 +1,5 @@
 import { commonFault } from './errors.ts';
+import { compilePattern } from './pattern.ts';
 import { redact } from './redact.ts';
 import type { OperationShape, Shape, StructureShape } from './shape.ts';
 import { type MemberFaults, type Violation, violationFault } from './violation.ts';
@@ -31,23 +32,6 @@ export interface ConstraintTable {
 const MAX_VIOLATIONS = 1_000;
 const MAX_SHOWN_CHARS = 256;
 const MAX_INTEGER = 2 ** 31 - 1;
-
-const patterns = new Map<string, RegExp>();
-
-/** A model's pattern, anchored. The table's generator has proved that each compiles. */
-export function compilePattern(pattern: string): RegExp {
-  let regex = patterns.get(pattern);
-  if (regex === undefined) {
-    try {
-      regex = new RegExp(`^(?:${pattern})$`, 'u');
-    } catch {
-      // Patterns of the models are Java's; some escape characters that the `u` flag forbids to escape.
-      regex = new RegExp(`^(?:${pattern})$`);
-    }
-    patterns.set(pattern, regex);
-  }
-  return regex;
-}
 
 /**
  * Holds an input against required members and the service's constraint table.
