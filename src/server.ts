@@ -73,7 +73,7 @@ export async function startServer(
       await kernel.outbox.stop();
       server.closeAllConnections();
       for (const service of services) await service.lifecycle?.stop?.(kernel.serviceContext(service.eventSource));
-      await kernel.audit.flush();
+      await kernel.audit.stop();
       await kernel.database.close();
       folder.release();
     };

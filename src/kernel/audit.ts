@@ -51,6 +51,7 @@ export class AuditTrail {
   readonly #log: Logger;
   #pending: AuditEntry[] = [];
   #timer: { cancel(): void } | undefined;
+  #stopped = false;
   #flushing: Promise<void> | undefined;
   #hasFailed = false;
 
@@ -74,10 +75,19 @@ export class AuditTrail {
 
   /** Writes, or completes, the row soon. */
   add(entry: AuditEntry): void {
+    // The database is closed: whatever calls now has changed nothing, and nobody hears its answer.
+    if (this.#stopped) return;
     this.#pending.push(entry);
     if (this.#hasFailed) return; // it is tried again in a while
     if (this.#pending.length === FLUSH_ROWS) outsideTransaction(() => void this.#flushSoon());
     else this.#timer ??= this.#flushAfter(FLUSH_DELAY_MS);
+  }
+
+  /** Writes everything that waits and takes no more: the database is about to be closed. */
+  async stop(): Promise<void> {
+    await this.flush();
+    this.#stopped = true;
+    this.#timer?.cancel();
   }
 
   #flushAfter(delayMs: number): { cancel(): void } {

@@ -233,7 +233,7 @@ test('G1: specifiers and paths never become options, revisions or pathspecs of g
       codecommit.getDifferences({ ...app, beforeCommitSpecifier: specifier, afterCommitSpecifier: 'main' }),
       codecommit.getDifferences({ ...app, afterCommitSpecifier: specifier }),
     ];
-    for (const call of calls) await assert.rejects(call, (error: Error) => refused.test(error.name), specifier);
+    await Promise.all(calls.map((call) => assert.rejects(call, (error: Error) => refused.test(error.name), specifier)));
   }
   for (const filePath of [
     '-h',
