@@ -80,6 +80,9 @@ export class Kernel {
     const reconcilers = parts.services.flatMap((service) =>
       (service.reconcilers ?? []).map((reconciler) => [reconciler.name, reconciler] as const),
     );
+    if (new Set(reconcilers.map(([name]) => name)).size < reconcilers.length) {
+      throw new Error('two reconcilers have the same name');
+    }
     this.work = new WorkQueue({
       ...parts,
       node: parts.ids.uuid(),
@@ -216,10 +219,19 @@ class KernelContext implements Context {
       return value;
     });
     if (first !== undefined) delete this.#frame.firstTransaction;
-    for (const effect of effects.afterCommit) effect();
     if (effects.emitted) kernel.outbox.poke();
     if (effects.woke) kernel.work.poke();
+    for (const effect of effects.afterCommit) this.#run(effect);
     return result;
+  }
+
+  /** The change stands: what follows it can fail no more than itself. */
+  #run(effect: () => void): void {
+    try {
+      effect();
+    } catch (error) {
+      this.log.error({ err: error }, 'what follows a commit failed');
+    }
   }
 
   async call<M extends SdkModule, N extends OperationName<M>>(

@@ -46,12 +46,17 @@ function patternsOf(service: Service): Pattern[] {
         },
       ];
     });
-    const weight = (pattern: Pattern) =>
-      pattern.segments.filter((part) => !part.startsWith('{')).length * 100 + pattern.query.length;
     known.sort((a, b) => weight(b) - weight(a));
     patterns.set(service, known);
   }
   return known;
+}
+
+/** More literal segments weigh more than more parameters, those more than labels that take one segment only. */
+function weight({ segments, query }: Pattern): number {
+  const literals = segments.filter((part) => !part.startsWith('{')).length;
+  const isGreedy = segments.some((part) => part.endsWith('+}'));
+  return literals * 1_000 + query.length * 10 + (isGreedy ? 0 : 1);
 }
 
 function matchSegments(segments: string[], parts: string[]): Record<string, string> | undefined {
