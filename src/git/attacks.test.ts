@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -266,6 +266,16 @@ test('G9: a few kilobytes that cost more processor time than they can justify ar
   const pack = packOf(entry(3, size, Buffer.alloc(size)));
   const answer = await pushRaw(server, 'refs/heads/x', await mallory.run('rev-parse', 'HEAD'), pack);
   assert.match(answer, /unpack the pack costs too much to unpack/);
+  await nothingLeft(server, 1);
+});
+
+test('G9: a large pack that is refused at its end leaves nothing', async (t) => {
+  const { server, mallory } = await start(t);
+  const noise = randomBytes(3_000_000);
+  const pack = packOf(entry(3, noise.length, noise));
+  pack[pack.length - 1]! ^= 1;
+  const answer = await pushRaw(server, 'refs/heads/x', await mallory.run('rev-parse', 'HEAD'), pack);
+  assert.match(answer, /unpack (?!ok)/);
   await nothingLeft(server, 1);
 });
 

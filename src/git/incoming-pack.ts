@@ -1,6 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { type FileHandle, open, readFile, stat } from 'node:fs/promises';
 import { PassThrough } from 'node:stream';
+import type { BlobStore } from '../kernel/store/blobs.ts';
 import { GitFailure } from './failure.ts';
 import { writable } from './flow.ts';
 import { HeldBody } from './held-body.ts';
@@ -153,14 +154,20 @@ async function receiveBytes(
   return { ...kept, pack, file: null, source: packInMemory(pack) };
 }
 
-/** Writes a large pack to its blob while git still reads it; nothing is there until {@link finish}. */
+/**
+ * Writes a large pack to its blob while git still reads and checks it, so that it is durable by the time that git has
+ * made up its mind. A blob that no row names is nothing: if git says no, it is deleted, or swept later.
+ */
 class EarlyBlob {
   readonly #stream = new PassThrough({ highWaterMark: 4 * READ_CHUNK_BYTES });
+  readonly #blobs: BlobStore;
+  readonly #key: string;
   readonly #put: Promise<unknown>;
 
   constructor(repository: Repository, packId: string) {
-    const { pack } = packBlobKeys(repository.id, packId);
-    this.#put = repository.surroundings.blobs.put(pack, this.#stream);
+    this.#blobs = repository.surroundings.blobs;
+    this.#key = packBlobKeys(repository.id, packId).pack;
+    this.#put = this.#blobs.put(this.#key, this.#stream);
     // Whoever finishes or discards looks at it; until then a failure is no unhandled one.
     this.#put.catch(() => this.#stream.destroy());
   }
@@ -171,9 +178,12 @@ class EarlyBlob {
     await writable(this.#stream);
   }
 
+  end(): void {
+    this.#stream.end();
+  }
+
   /** Resolves when the blob is durable. */
   async finish(): Promise<void> {
-    this.#stream.end();
     await this.#put;
   }
 
@@ -181,5 +191,6 @@ class EarlyBlob {
   async discard(): Promise<void> {
     this.#stream.destroy(new Error('the pack is not kept as it came'));
     await Promise.allSettled([this.#put]);
+    await this.#blobs.delete(this.#key);
   }
 }

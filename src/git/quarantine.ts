@@ -81,6 +81,8 @@ export class Quarantine {
 /** Takes the bytes of a pack beside git. */
 export interface TeeTarget {
   write(chunk: Uint8Array): Promise<void>;
+  /** Nothing more comes; git is still at work on what came. */
+  end(): void;
 }
 
 /** Passes the pack on to git. Bytes that come after git has given up are read and dropped. */
@@ -99,7 +101,9 @@ async function feed(
     await tee?.write(chunk);
     await writable(stdin);
   }
-  if (!stdin.destroyed) stdin.end();
+  if (stdin.destroyed) return;
+  stdin.end();
+  tee?.end();
 }
 
 /** Kills an index-pack that uses more processor time than its input can justify. */

@@ -234,6 +234,23 @@ test('the cache may be deleted between and during requests', async (t) => {
   assert.equal(await carol.run('rev-list', '--count', 'HEAD'), '4');
 });
 
+test('a large thin pack is stored with what it left out', async (t) => {
+  const { server, alice } = await seeded(t);
+  const lines = Array.from({ length: 40_000 }, (_, at) => randomBytes(30).toString('hex') + at);
+  await alice.commitFile('large.txt', lines.join('\n'));
+  await alice.run('push', '-q', 'origin', 'main');
+  lines[20_000] = 'changed';
+  await alice.commitFile('large.txt', lines.join('\n'));
+  await writeFile(join(alice.folder, 'noise'), randomBytes(2_000_000));
+  await alice.run('add', '.');
+  await alice.run('commit', '-q', '-m', 'noise');
+  await alice.run('push', '-q', 'origin', 'main');
+  await rm(join(server.folder, 'cache', 'repositories'), { recursive: true });
+  const bob = await clone(t, server);
+  await bob.run('fsck');
+  assert.equal(await bob.run('rev-parse', 'HEAD'), await alice.run('rev-parse', 'HEAD'));
+});
+
 test('the same fetch again, and at the same time, is answered by one git process until something changes', async (t) => {
   const { server, alice } = await seeded(t);
   const spawn = t.mock.method(server.store.surroundings.git, 'spawn');

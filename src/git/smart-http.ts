@@ -1,5 +1,4 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { createGunzip } from 'node:zlib';
 import type { Clock } from '../kernel/clock.ts';
 import { advertise, type GitService } from './advertisement.ts';
 import { GitFailure, isGitFailure } from './failure.ts';
@@ -7,6 +6,7 @@ import { passOn } from './flow.ts';
 import { DEFAULT_PACK_LIMITS } from './incoming-pack.ts';
 import { type PushRules, receivePack } from './receive-pack.ts';
 import type { Repository } from './repository.ts';
+import { readBody } from './request-body.ts';
 import { answerUploadPack } from './upload-pack.ts';
 
 /** Which of the three requests of smart HTTP this is. */
@@ -23,8 +23,6 @@ export interface GitDoor {
   report(error: unknown): void;
 }
 
-/** A body without a byte for this long is given up. */
-const BODY_IDLE_MS = 30_000;
 /** A client that takes nothing for this long is given up. */
 const WRITE_STALL_MS = 60_000;
 /** Wants and haves of a repository with hundreds of thousands of references. */
@@ -162,55 +160,6 @@ function protocolVersion(request: IncomingMessage): 0 | 2 {
 function requireType(request: IncomingMessage, service: GitService): void {
   if (request.headers['content-type'] !== `application/x-${service}-request`) {
     throw new GitFailure('bad-request', 'unexpected content type');
-  }
-}
-
-/**
- * The body, unpacked when it is gzip, as it comes.
- * @throws {GitFailure} `body-too-large` beyond `capBytes` of unpacked bytes, `bad-request`, `stopped`.
- */
-export async function* readBody(request: IncomingMessage, clock: Clock, capBytes: number): AsyncGenerator<Uint8Array> {
-  let size = 0;
-  const source = withIdleLimit(decoded(request), request, clock);
-  try {
-    for await (const chunk of source) {
-      size += chunk.length;
-      if (size > capBytes) throw new GitFailure('body-too-large', 'the request is too large');
-      yield chunk;
-    }
-  } catch (error) {
-    if (isGitFailure(error)) throw error;
-    const { code } = error as NodeJS.ErrnoException;
-    if (code?.startsWith('Z_')) throw new GitFailure('bad-request', 'the body is not gzip', { cause: error });
-    throw new GitFailure('stopped', 'the client went away', { cause: error });
-  }
-}
-
-function decoded(request: IncomingMessage): AsyncIterable<Uint8Array> {
-  const encoding = request.headers['content-encoding'] ?? 'identity';
-  if (encoding === 'identity') return request;
-  if (encoding !== 'gzip' && encoding !== 'x-gzip') {
-    throw new GitFailure('bad-request', 'unsupported content encoding');
-  }
-  const gunzip = createGunzip();
-  request.once('error', (error) => gunzip.destroy(error));
-  request.once('close', () => {
-    if (!request.complete) gunzip.destroy(new Error('the request was cut off'));
-  });
-  return request.pipe(gunzip);
-}
-
-async function* withIdleLimit(
-  source: AsyncIterable<Uint8Array>,
-  request: IncomingMessage,
-  clock: Clock,
-): AsyncGenerator<Uint8Array> {
-  const iterator = source[Symbol.asyncIterator]();
-  for (;;) {
-    const timer = clock.after(BODY_IDLE_MS, () => request.destroy(new Error('the body has stalled')));
-    const next = await iterator.next().finally(() => timer.cancel());
-    if (next.done) return;
-    yield next.value;
   }
 }
 
