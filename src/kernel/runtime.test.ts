@@ -5,6 +5,7 @@ import type * as sqs from '@aws-sdk/client-sqs';
 import { startServer } from '../../test/harness.ts';
 import type { Context } from './context.ts';
 import { Fault } from './fault.ts';
+import type { Service } from './service.ts';
 import { eventually } from './testing/eventually.ts';
 import { ledger } from './testing/ledger.ts';
 import { sendSigned } from './testing/raw-http.ts';
@@ -141,9 +142,7 @@ test('a handler may make a second transaction; its call is recorded with the fir
 test('two reconcilers or consumers of the same name are a mistake that shows at the start', async (t) => {
   const reconcile = async () => undefined;
   const onEvent = async () => undefined;
-  const start = (
-    ...services: Parameters<typeof startServer>[1] extends undefined ? never : ReturnType<typeof ledger>[]
-  ) => startServer(t, { services: [testIdentities(), ...services] });
+  const start = (...services: Service[]) => startServer(t, { services: [testIdentities(), ...services] });
   await assert.rejects(
     start(ledger({ reconcile }), ledger({ reconcile }, { name: 'other', migrations: {} })),
     /same name/,

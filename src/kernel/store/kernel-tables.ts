@@ -114,4 +114,13 @@ export const kernelMigrations: Migrations = {
       await db.schema.createIndex('kernel_audit_age').on('kernel_audit').columns(['at']).execute();
     },
   },
+  '0004-audit-names': {
+    async up(db) {
+      await db.schema
+        .createIndex('kernel_audit_name')
+        .on('kernel_audit')
+        .columns(['account', 'region', 'event_name', 'at', 'id'])
+        .execute();
+    },
+  },
 };
