@@ -61,7 +61,8 @@ test('kill -9: the next server ends what the build had started, and the build fa
     const { events = [] } = await logs.getLogEvents({ logGroupName: names.groupName, logStreamName: names.streamName });
     return events.map(({ message }) => message).join('');
   };
-  await eventually(async () => /^started$/m.test(await logOf(await look())));
+  // What a build has come to is written a moment after its log.
+  await eventually(async () => (await look()).currentPhase === 'BUILD' && /^started$/m.test(await logOf(await look())));
   await server.kill();
   await server.start();
   await eventually(async () => (await look()).buildComplete === true);
