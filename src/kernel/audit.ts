@@ -1,44 +1,16 @@
-import type { Caller } from './auth/identity.ts';
+import { CompiledQuery } from 'kysely';
+import { type AuditEntry, rowOf } from './audit-record.ts';
 import type { Clock } from './clock.ts';
 import type { Logger } from './log.ts';
 import { type AnyTransaction, type Database, outsideTransaction } from './store/database.ts';
+import { type DatabaseKind, upsertStatement } from './store/dialect.ts';
 import type { AuditTable } from './store/kernel-tables.ts';
 import { commonFault } from './wire/errors.ts';
-
-/** One call on its way into the audit trail. Source of the names: CloudTrail User Guide, "CloudTrail record contents". */
-export interface AuditEntry {
-  readonly id: string;
-  readonly at: Date;
-  readonly caller: Caller;
-  readonly account: string;
-  readonly region: string;
-  readonly eventSource: string;
-  readonly eventName: string;
-  readonly readOnly: boolean;
-  readonly sourceIp: string;
-  readonly userAgent: string;
-  readonly requestId: string;
-  readonly management: boolean;
-  /** Redacted already. */
-  requestParameters: unknown;
-  responseElements: unknown;
-  resources: string[];
-  errorCode?: string;
-  errorMessage?: string;
-  /** `AwsApiCall`, or `AwsServiceEvent` for what a service does by itself. */
-  eventType?: string;
-  additional?: Record<string, unknown>;
-}
 
 const FLUSH_DELAY_MS = 50;
 const RETRY_MS = 1_000;
 const FLUSH_ROWS = 500;
 const MAX_PENDING = 10_000;
-const MAX_PARAMETERS_CHARS = 100_000;
-/** CloudTrail's own limit on an error message. */
-const MAX_MESSAGE_CHARS = 1_024;
-/** Of callers that nobody knows: they could fill the disk with their refused requests. */
-const MAX_ANONYMOUS_CHARS = 2_000;
 
 /**
  * The record of every call. A mutating call's row is written in the transaction of its change; its outcome, and the rows
@@ -61,16 +33,19 @@ export class AuditTrail {
     this.#log = log;
   }
 
-  /** @throws ServiceUnavailable while the trail cannot be written: nothing happens unrecorded */
+  /**
+   * A change carries its own record in its transaction, so it needs no check. Records of reads and refusals wait in memory
+   * while the trail cannot be written; when too many wait, calls are refused. @throws ServiceUnavailable
+   */
   assertWritable(): void {
-    if (this.#hasFailed || this.#pending.length >= MAX_PENDING) {
+    if (this.#pending.length >= MAX_PENDING) {
       throw commonFault('ServiceUnavailable', 'The audit trail cannot be written; the call was refused.');
     }
   }
 
   /** Writes the row within the transaction that makes the change. */
   async writeIn(tx: AnyTransaction, entry: AuditEntry): Promise<void> {
-    await upsert(tx, [entry]);
+    await upsert(tx, this.#database.kind, [entry]);
   }
 
   /** Writes, or completes, the row soon. */
@@ -122,7 +97,7 @@ export class AuditTrail {
     this.#pending = [];
     try {
       await this.#database.transaction(async (tx) => {
-        for (let at = 0; at < batch.length; at += FLUSH_ROWS) await upsert(tx, batch.slice(at, at + FLUSH_ROWS));
+        await upsert(tx, this.#database.kind, batch);
       });
       this.#hasFailed = false;
     } catch (error) {
@@ -133,133 +108,35 @@ export class AuditTrail {
   }
 }
 
-async function upsert(tx: AnyTransaction, entries: AuditEntry[]): Promise<void> {
-  // An entry may stand twice in a batch (started and completed); the database takes each id once a statement.
+const COLUMNS = [
+  'id',
+  'at',
+  'account',
+  'region',
+  'event_source',
+  'event_name',
+  'read_only',
+  'access_key_id',
+  'user_name',
+  'resources',
+  'error_code',
+  'record',
+] as const satisfies (keyof AuditTable)[];
+/** What the outcome of a call changes in the row of its beginning. */
+const OUTCOME = ['record', 'error_code', 'resources'] as const;
+/** Rows a statement. A few fixed sizes, so that each is compiled once. */
+const STATEMENT_ROWS = [100, 10, 1];
+
+/** Written without the query builder: there is one for every call. */
+async function upsert(tx: AnyTransaction, kind: DatabaseKind, entries: readonly AuditEntry[]): Promise<void> {
+  // An entry may stand twice in a batch (begun and completed); the database takes each id once a statement.
   const rows = [...new Map(entries.map((entry) => [entry.id, entry])).values()].map(rowOf);
-  await tx
-    .insertInto('kernel_audit')
-    .values(rows)
-    .onConflict((c) =>
-      c.column('id').doUpdateSet((e) => ({
-        record: e.ref('excluded.record'),
-        error_code: e.ref('excluded.error_code'),
-        resources: e.ref('excluded.resources'),
-      })),
-    )
-    .execute();
-}
-
-function rowOf(entry: AuditEntry): AuditTable {
-  const { caller } = entry;
-  return {
-    id: entry.id,
-    at: entry.at.getTime(),
-    account: entry.account,
-    region: entry.region,
-    event_source: entry.eventSource,
-    event_name: entry.eventName,
-    read_only: entry.readOnly ? 1 : 0,
-    access_key_id: 'accessKeyId' in caller ? (caller.accessKeyId ?? null) : null,
-    user_name: userNameOf(caller),
-    resources: JSON.stringify(entry.resources),
-    error_code: entry.errorCode ?? null,
-    record: cloudTrailRecord(entry),
-  };
-}
-
-/** CloudTrail's `Username` of an event: the user, the role session, `root`, or the service. */
-function userNameOf(caller: Caller): string | null {
-  switch (caller.type) {
-    case 'IAMUser':
-      return caller.userName;
-    case 'AssumedRole':
-      return caller.sessionName;
-    case 'Root':
-      return 'root';
-    case 'AWSService':
-      return caller.service;
-    case 'Anonymous':
-      return null;
+  let at = 0;
+  for (const size of STATEMENT_ROWS) {
+    const text = upsertStatement(kind, 'kernel_audit', COLUMNS, 'id', OUTCOME, size);
+    for (; rows.length - at >= size; at += size) {
+      const values = rows.slice(at, at + size).flatMap((row) => COLUMNS.map((column) => row[column]));
+      await tx.executeQuery(CompiledQuery.raw(text, values));
+    }
   }
-}
-
-/** The record as CloudTrail shows it, JSON. */
-function cloudTrailRecord(entry: AuditEntry): string {
-  const maxChars = entry.caller.type === 'Anonymous' ? MAX_ANONYMOUS_CHARS : MAX_PARAMETERS_CHARS;
-  const head = JSON.stringify({
-    eventVersion: '1.11',
-    userIdentity: userIdentity(entry.caller),
-    eventTime: entry.at.toISOString().replace(/\.\d{3}Z$/, 'Z'),
-    eventSource: entry.eventSource,
-    eventName: entry.eventName,
-    awsRegion: entry.region,
-    sourceIPAddress: entry.sourceIp,
-    userAgent: entry.userAgent,
-    ...(entry.errorCode === undefined
-      ? {}
-      : { errorCode: entry.errorCode, errorMessage: entry.errorMessage?.slice(0, MAX_MESSAGE_CHARS) }),
-  });
-  const parameters = boundedJson(entry.requestParameters, maxChars);
-  const elements = boundedJson(entry.responseElements, maxChars);
-  const tail = JSON.stringify({
-    ...entry.additional,
-    requestID: entry.requestId,
-    eventID: entry.id,
-    readOnly: entry.readOnly,
-    ...(entry.resources.length === 0
-      ? {}
-      : { resources: entry.resources.map((arn) => ({ ARN: arn, accountId: entry.account })) }),
-    eventType: entry.eventType ?? 'AwsApiCall',
-    managementEvent: entry.management,
-    recipientAccountId: entry.account,
-    eventCategory: entry.management ? 'Management' : 'Data',
-  });
-  return `${head.slice(0, -1)},"requestParameters":${parameters},"responseElements":${elements},${tail.slice(1)}`;
-}
-
-function userIdentity(caller: Caller): Record<string, unknown> {
-  switch (caller.type) {
-    case 'AWSService':
-      return { type: 'AWSService', invokedBy: caller.service };
-    case 'Anonymous':
-      return { type: 'AWSAccount', principalId: '', accountId: 'ANONYMOUS_PRINCIPAL' };
-    case 'AssumedRole':
-      return {
-        type: 'AssumedRole',
-        principalId: caller.principalId,
-        arn: caller.arn,
-        accountId: caller.account,
-        accessKeyId: caller.accessKeyId,
-        sessionContext: {
-          sessionIssuer: {
-            type: 'Role',
-            principalId: caller.roleId,
-            arn: caller.roleArn,
-            accountId: caller.account,
-            userName: caller.roleName,
-          },
-          attributes: {
-            creationDate: new Date(caller.issuedAt).toISOString().replace(/\.\d{3}Z$/, 'Z'),
-            mfaAuthenticated: 'false',
-          },
-        },
-        ...(caller.invokedBy === undefined ? {} : { invokedBy: caller.invokedBy }),
-      };
-    default:
-      return {
-        type: caller.type,
-        principalId: caller.principalId,
-        arn: caller.arn,
-        accountId: caller.account,
-        accessKeyId: caller.accessKeyId,
-        ...(caller.type === 'IAMUser' ? { userName: caller.userName } : {}),
-      };
-  }
-}
-
-/** JSON of what may be of any size; of what is too large, its size. */
-function boundedJson(value: unknown, maxChars: number): string {
-  if (value === undefined || value === null) return 'null';
-  const text = JSON.stringify(value);
-  return text.length <= maxChars ? text : JSON.stringify({ omitted: `${text.length} characters` });
 }

@@ -1,7 +1,8 @@
-import type { AuditEntry } from '../audit.ts';
+import type { AuditEntry } from '../audit-record.ts';
 import { authorizeCall } from '../auth/authorize.ts';
 import type { Context } from '../context.ts';
 import { isReadOnly } from '../define-service.ts';
+import { timeOrderedUuid } from '../ids.ts';
 import { type CallFrame, createContext, type Kernel } from '../runtime.ts';
 import type { AnyOperation, Resource, ResourceRef, Service } from '../service.ts';
 import { commonFault, notImplemented } from './errors.ts';
@@ -25,8 +26,8 @@ export async function invoke(
   const shape = service.operationShape(name);
   if (shape === undefined) throw commonFault('InvalidAction', `The action ${name} is not valid for this endpoint.`);
   const operation = service.operations.get(name);
-  kernel.audit.assertWritable();
   const entry = auditEntry(kernel, service, shape, operation, input, frame);
+  kernel.audit.assertWritable();
   const calling: CallFrame = entry.readOnly
     ? frame
     : { ...frame, firstTransaction: (tx) => kernel.audit.writeIn(tx, entry) };
@@ -98,9 +99,10 @@ function auditEntry(
   input: Record<string, unknown>,
   frame: CallFrame,
 ): AuditEntry {
+  const at = kernel.clock.now();
   return {
-    id: kernel.ids.uuid(),
-    at: kernel.clock.now(),
+    id: timeOrderedUuid(kernel.ids, at.getTime()),
+    at,
     caller: frame.caller,
     account: frame.account,
     region: frame.region,
