@@ -14,8 +14,8 @@ const MAX_PENDING = 10_000;
 
 /**
  * The record of every call. A mutating call's row is written in the transaction of its change; its outcome, and the rows
- * of calls that change nothing, follow in batches within 50 ms. From the first batch that cannot be written on, calls are
- * refused until it is.
+ * of calls that change nothing, follow in batches within 50 ms. What cannot be written waits, up to a limit from which on
+ * calls are refused.
  */
 export class AuditTrail {
   readonly #database: Database;
@@ -73,7 +73,7 @@ export class AuditTrail {
     try {
       await this.flush();
     } catch (error) {
-      this.#log.error({ err: error }, 'the audit trail could not be written; calls are refused until it can');
+      this.#log.error({ err: error }, 'the audit trail could not be written; trying again');
       this.#timer ??= this.#flushAfter(RETRY_MS);
     }
   }

@@ -31,3 +31,9 @@ export const systemIds: Ids = {
   bytes: (length) => randomBytes(length),
   string: (length, alphabet) => pick(length, alphabet, randomBytes),
 };
+
+/** A version 7 UUID, which sorts by its time: rows with such keys are appended to an index, not scattered over it. */
+export function timeOrderedUuid(ids: Ids, atMs: number): string {
+  const time = atMs.toString(16).padStart(12, '0');
+  return `${time.slice(0, 8)}-${time.slice(8)}-7${ids.uuid().slice(15)}`;
+}

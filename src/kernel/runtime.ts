@@ -1,5 +1,6 @@
 import type { Kysely } from 'kysely';
-import { type AuditEntry, AuditTrail } from './audit.ts';
+import { AuditTrail } from './audit.ts';
+import type { AuditEntry } from './audit-record.ts';
 import { authorizeCall } from './auth/authorize.ts';
 import type { Caller, IdentitySource, TemporaryCredentials } from './auth/identity.ts';
 import type { Clock } from './clock.ts';
@@ -8,7 +9,7 @@ import type { BusEvent, Context, EventDraft, RecordedEvent, RoleOptions, Tx } fr
 import { WorkQueue } from './engine/work-queue.ts';
 import { writeWake } from './engine/work-table.ts';
 import { OutboxDispatcher, writeToOutbox } from './events/outbox.ts';
-import type { Ids } from './ids.ts';
+import { type Ids, timeOrderedUuid } from './ids.ts';
 import type { Logger } from './log.ts';
 import type { OperationInput, OperationName, OperationOutput, SdkModule } from './operation-types.ts';
 import type { Secrets } from './secrets.ts';
@@ -336,9 +337,10 @@ function contextTx(kernel: Kernel, frame: CallFrame, transaction: AnyTransaction
 function recordedEntry(kernel: Kernel, frame: CallFrame, event: RecordedEvent): AuditEntry {
   const { caller, account, region, sourceIp, userAgent, requestId } = frame;
   const { additionalEventData, ...rest } = event;
+  const at = kernel.clock.now();
   return {
-    id: kernel.ids.uuid(),
-    at: kernel.clock.now(),
+    id: timeOrderedUuid(kernel.ids, at.getTime()),
+    at,
     caller,
     account,
     region,

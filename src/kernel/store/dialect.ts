@@ -112,6 +112,34 @@ export function pgliteDialect(client: unknown): Dialect {
   return new PGliteDialect({ pglite: client as never });
 }
 
+const statements = new Map<string, string>();
+
+/**
+ * Text of a statement that inserts rows, or changes some columns where the key is there. The texts are kept: use few
+ * different numbers of rows.
+ */
+export function upsertStatement(
+  kind: DatabaseKind,
+  table: string,
+  columns: readonly string[],
+  key: string,
+  changed: readonly string[],
+  rows: number,
+): string {
+  const name = `${kind} ${table} ${rows}`;
+  let text = statements.get(name);
+  if (text === undefined) {
+    let count = 0;
+    const placeholder = () => (kind === 'sqlite' ? '?' : `$${++count}`);
+    const row = () => `(${columns.map(placeholder).join(', ')})`;
+    const changes = changed.map((column) => `${column} = excluded.${column}`).join(', ');
+    const values = Array.from({ length: rows }, row).join(', ');
+    text = `insert into ${table} (${columns.join(', ')}) values ${values} on conflict (${key}) do update set ${changes}`;
+    statements.set(name, text);
+  }
+  return text;
+}
+
 /** PostgreSQL must compare text by bytes, as SQLite does: lists are paged by name. @throws when it does not */
 export async function requireByteCollation(db: Kysely<never>): Promise<void> {
   const { rows } = await sql<{ byBytes: boolean }>`select 'B' < 'a' as "byBytes"`.execute(db);

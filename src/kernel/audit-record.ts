@@ -1,0 +1,149 @@
+import type { Caller } from './auth/identity.ts';
+import type { AuditTable } from './store/kernel-tables.ts';
+
+/** One call on its way into the audit trail. Source of the names: CloudTrail User Guide, "CloudTrail record contents". */
+export interface AuditEntry {
+  readonly id: string;
+  readonly at: Date;
+  readonly caller: Caller;
+  readonly account: string;
+  readonly region: string;
+  readonly eventSource: string;
+  readonly eventName: string;
+  readonly readOnly: boolean;
+  readonly sourceIp: string;
+  readonly userAgent: string;
+  readonly requestId: string;
+  readonly management: boolean;
+  /** Redacted already. */
+  requestParameters: unknown;
+  responseElements: unknown;
+  resources: string[];
+  errorCode?: string;
+  errorMessage?: string;
+  /** `AwsApiCall`, or `AwsServiceEvent` for what a service does by itself. */
+  eventType?: string;
+  additional?: Record<string, unknown>;
+}
+
+const MAX_PARAMETERS_CHARS = 100_000;
+/** CloudTrail's own limit on an error message. */
+const MAX_MESSAGE_CHARS = 1_024;
+/** Of callers that nobody knows: they could fill the disk with their refused requests. */
+const MAX_ANONYMOUS_CHARS = 2_000;
+
+/** The row of an entry. */
+export function rowOf(entry: AuditEntry): AuditTable {
+  const { caller } = entry;
+  return {
+    id: entry.id,
+    at: entry.at.getTime(),
+    account: entry.account,
+    region: entry.region,
+    event_source: entry.eventSource,
+    event_name: entry.eventName,
+    read_only: entry.readOnly ? 1 : 0,
+    access_key_id: 'accessKeyId' in caller ? (caller.accessKeyId ?? null) : null,
+    user_name: userNameOf(caller),
+    resources: JSON.stringify(entry.resources),
+    error_code: entry.errorCode ?? null,
+    record: cloudTrailRecord(entry),
+  };
+}
+
+/** CloudTrail's `Username` of an event: the user, the role session, `root`, or the service. */
+function userNameOf(caller: Caller): string | null {
+  switch (caller.type) {
+    case 'IAMUser':
+      return caller.userName;
+    case 'AssumedRole':
+      return caller.sessionName;
+    case 'Root':
+      return 'root';
+    case 'AWSService':
+      return caller.service;
+    case 'Anonymous':
+      return null;
+  }
+}
+
+/** The record as CloudTrail shows it, JSON. */
+function cloudTrailRecord(entry: AuditEntry): string {
+  const maxChars = entry.caller.type === 'Anonymous' ? MAX_ANONYMOUS_CHARS : MAX_PARAMETERS_CHARS;
+  const head = JSON.stringify({
+    eventVersion: '1.11',
+    userIdentity: userIdentity(entry.caller),
+    eventTime: entry.at.toISOString().replace(/\.\d{3}Z$/, 'Z'),
+    eventSource: entry.eventSource,
+    eventName: entry.eventName,
+    awsRegion: entry.region,
+    sourceIPAddress: entry.sourceIp,
+    userAgent: entry.userAgent,
+    ...(entry.errorCode === undefined
+      ? {}
+      : { errorCode: entry.errorCode, errorMessage: entry.errorMessage?.slice(0, MAX_MESSAGE_CHARS) }),
+  });
+  const parameters = boundedJson(entry.requestParameters, maxChars);
+  const elements = boundedJson(entry.responseElements, maxChars);
+  const tail = JSON.stringify({
+    ...entry.additional,
+    requestID: entry.requestId,
+    eventID: entry.id,
+    readOnly: entry.readOnly,
+    ...(entry.resources.length === 0
+      ? {}
+      : { resources: entry.resources.map((arn) => ({ ARN: arn, accountId: entry.account })) }),
+    eventType: entry.eventType ?? 'AwsApiCall',
+    managementEvent: entry.management,
+    recipientAccountId: entry.account,
+    eventCategory: entry.management ? 'Management' : 'Data',
+  });
+  return `${head.slice(0, -1)},"requestParameters":${parameters},"responseElements":${elements},${tail.slice(1)}`;
+}
+
+function userIdentity(caller: Caller): Record<string, unknown> {
+  switch (caller.type) {
+    case 'AWSService':
+      return { type: 'AWSService', invokedBy: caller.service };
+    case 'Anonymous':
+      return { type: 'AWSAccount', principalId: '', accountId: 'ANONYMOUS_PRINCIPAL' };
+    case 'AssumedRole':
+      return {
+        type: 'AssumedRole',
+        principalId: caller.principalId,
+        arn: caller.arn,
+        accountId: caller.account,
+        accessKeyId: caller.accessKeyId,
+        sessionContext: {
+          sessionIssuer: {
+            type: 'Role',
+            principalId: caller.roleId,
+            arn: caller.roleArn,
+            accountId: caller.account,
+            userName: caller.roleName,
+          },
+          attributes: {
+            creationDate: new Date(caller.issuedAt).toISOString().replace(/\.\d{3}Z$/, 'Z'),
+            mfaAuthenticated: 'false',
+          },
+        },
+        ...(caller.invokedBy === undefined ? {} : { invokedBy: caller.invokedBy }),
+      };
+    default:
+      return {
+        type: caller.type,
+        principalId: caller.principalId,
+        arn: caller.arn,
+        accountId: caller.account,
+        accessKeyId: caller.accessKeyId,
+        ...(caller.type === 'IAMUser' ? { userName: caller.userName } : {}),
+      };
+  }
+}
+
+/** JSON of what may be of any size; of what is too large, its size. */
+function boundedJson(value: unknown, maxChars: number): string {
+  if (value === undefined || value === null) return 'null';
+  const text = JSON.stringify(value);
+  return text.length <= maxChars ? text : JSON.stringify({ omitted: `${text.length} characters` });
+}
