@@ -99,7 +99,7 @@ export async function temporaryFolder(t: TestContext): Promise<string> {
 /** Starts a real server with its own data folder on a free port; it stops with the test. */
 export async function startServer(t: TestContext, options: HarnessOptions = {}): Promise<TestServer> {
   const data = options.settings?.data ?? (await temporaryFolder(t));
-  const base = readConfig({ port: '0', data, 'log-level': process.env['TEST_LOG'] ?? 'silent' }, {});
+  const base = readConfig({ port: '0', 'ssh-port': '0', data, 'log-level': process.env['TEST_LOG'] ?? 'silent' }, {});
   const opened: { destroy(): void }[] = [];
   const postgres = options.database === undefined ? await ownDatabase() : undefined;
   if (postgres !== undefined) cleanUp(t, () => postgres.drop());

@@ -21,6 +21,8 @@ export interface AuditEntry {
   resources: string[];
   errorCode?: string;
   errorMessage?: string;
+  /** The service that forwarded the call on behalf of the caller. */
+  readonly invokedBy?: string | undefined;
   /** `AwsApiCall`, or `AwsServiceEvent` for what a service does by itself. */
   eventType?: string;
   additional?: Record<string, unknown>;
@@ -72,7 +74,10 @@ function cloudTrailRecord(entry: AuditEntry): string {
   const maxChars = entry.caller.type === 'Anonymous' ? MAX_ANONYMOUS_CHARS : MAX_PARAMETERS_CHARS;
   const head = JSON.stringify({
     eventVersion: '1.11',
-    userIdentity: userIdentity(entry.caller),
+    userIdentity: {
+      ...userIdentity(entry.caller),
+      ...(entry.invokedBy === undefined ? {} : { invokedBy: entry.invokedBy }),
+    },
     eventTime: entry.at.toISOString().replace(/\.\d{3}Z$/, 'Z'),
     eventSource: entry.eventSource,
     eventName: entry.eventName,

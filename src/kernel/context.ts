@@ -71,6 +71,9 @@ export interface RecordedEvent {
   errorMessage?: string;
 }
 
+/** As KMS's DescribeKey says it; `NotFound` where there is no such key (any more). */
+export type KeyState = 'Enabled' | 'Disabled' | 'PendingDeletion' | 'PendingImport' | 'Unavailable' | 'NotFound';
+
 export interface RoleOptions {
   /** The service that assumes the role: `codepipeline.amazonaws.com`. */
   service: string;
@@ -89,6 +92,8 @@ export interface Context {
   /** Peer address of the request, or the service's name for calls from inside. */
   readonly sourceIp: string;
   readonly userAgent: string;
+  /** Services that forwarded this call on behalf of the caller, the first one first; empty for a direct call. */
+  readonly calledVia: readonly string[];
   readonly config: Config;
   readonly log: Logger;
   readonly clock: Clock;
@@ -122,6 +127,17 @@ export interface Context {
   as(roleArn: string, options: RoleOptions): Promise<Context>;
   /** Assumes a role for somebody else's use, such as a build. */
   credentialsFor(roleArn: string, options: RoleOptions): Promise<TemporaryCredentials>;
+  /**
+   * The same caller, with a service acting for him: S3 asks KMS for the key of an object that he puts. His own policies
+   * and the key's decide, with `aws:CalledVia`; the record names the service. AWS calls it a forward access session.
+   * @param service `s3.amazonaws.com`
+   */
+  forward(service: string): Context;
+  /**
+   * State of a KMS key: whoever keeps plaintext of a data key in memory asks before each use, so that a key that is
+   * disabled stops opening anything. At most a second old.
+   */
+  keyState(keyArn: string): Promise<KeyState>;
   /** The same context as a part of Slipway itself, in an account and region. */
   asService(service: string, account: string, region: string): Context;
   /** The same context acting as another identified caller (a git client, a website visitor), in a region if one is given. */

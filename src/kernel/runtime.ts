@@ -5,7 +5,7 @@ import { authorizeCall } from './auth/authorize.ts';
 import type { Caller, IdentitySource, TemporaryCredentials } from './auth/identity.ts';
 import type { Clock } from './clock.ts';
 import type { Config } from './config.ts';
-import type { BusEvent, Context, EventDraft, RecordedEvent, RoleOptions, Tx } from './context.ts';
+import type { BusEvent, Context, EventDraft, KeyState, RecordedEvent, RoleOptions, Tx } from './context.ts';
 import { WorkQueue } from './engine/work-queue.ts';
 import { writeWake } from './engine/work-table.ts';
 import { OutboxDispatcher, writeToOutbox } from './events/outbox.ts';
@@ -40,6 +40,8 @@ export interface CallFrame {
   requestId: string;
   sourceIp: string;
   userAgent: string;
+  /** Services that act for the caller, the first one first. */
+  calledVia?: readonly string[];
   signal: () => AbortSignal;
   /** Runs within the first transaction of a mutating call, to write its audit record with the change. */
   firstTransaction?: (tx: AnyTransaction) => Promise<void>;
@@ -141,6 +143,8 @@ export class Kernel {
   }
 }
 
+const DIRECTLY: readonly string[] = [];
+
 /** Makes a context of a frame. */
 export function createContext(kernel: Kernel, frame: CallFrame): Context {
   return new KernelContext(kernel, frame);
@@ -175,6 +179,9 @@ class KernelContext implements Context {
   }
   get signal() {
     return this.#frame.signal();
+  }
+  get calledVia() {
+    return this.#frame.calledVia ?? DIRECTLY;
   }
   get config() {
     return this.#kernel.config;
@@ -264,6 +271,7 @@ class KernelContext implements Context {
     const { caller } = await this.#assume(roleArn, options);
     const frame = { ...this.#frame, caller, sourceIp: options.service, userAgent: options.service };
     delete frame.firstTransaction;
+    delete frame.calledVia;
     return new KernelContext(this.#kernel, frame);
   }
 
@@ -278,6 +286,21 @@ class KernelContext implements Context {
         return assume(roleArn, options, this.asService(options.service, this.account, this.region));
     }
     throw commonFault('AccessDenied', `${options.service} cannot assume ${roleArn}: this installation has no STS`);
+  }
+
+  forward(service: string): Context {
+    const calledVia = [...this.calledVia, service];
+    const frame = { ...this.#frame, calledVia, sourceIp: service, userAgent: service };
+    delete frame.firstTransaction;
+    return new KernelContext(this.#kernel, frame);
+  }
+
+  async keyState(keyArn: string): Promise<KeyState> {
+    for (const service of this.#kernel.services.values()) {
+      const provide = service.provides?.keyState;
+      if (provide !== undefined) return provide(keyArn, this);
+    }
+    throw new Error('this installation has no KMS');
   }
 
   asService(service: string, account: string, region: string): Context {
@@ -351,6 +374,7 @@ function recordedEntry(kernel: Kernel, frame: CallFrame, event: RecordedEvent): 
     responseElements: undefined,
     ...rest,
     requestParameters: event.requestParameters,
+    ...(frame.calledVia === undefined ? {} : { invokedBy: frame.calledVia.at(-1) }),
     ...(additionalEventData === undefined ? {} : { additional: { additionalEventData } }),
   };
 }

@@ -1,7 +1,7 @@
 import type { ErrorStyle } from './auth/auth-faults.ts';
 import type { Caller, IdentitySource, TemporaryCredentials } from './auth/identity.ts';
 import type { CompiledPolicy } from './auth/policy-grammar.ts';
-import type { BusEvent, Context, RoleOptions } from './context.ts';
+import type { BusEvent, Context, KeyState, RoleOptions } from './context.ts';
 import type { OperationInput, OperationName, OperationOutput, SdkModule, ValidInput } from './operation-types.ts';
 import type { SourceArchive, SourceArchiveRequest } from './source-archive.ts';
 import type { Migrations } from './store/migrate.ts';
@@ -10,6 +10,8 @@ import type { OperationShape } from './wire/shape.ts';
 import type { ConstraintTable } from './wire/validate.ts';
 
 export type { OperationInput, OperationName, OperationOutput, SdkModule, ValidInput } from './operation-types.ts';
+
+export type ResourceTags = Readonly<Record<string, string>>;
 
 /** A resource that IAM evaluates: its ARN, and what the resource itself says about access. */
 export interface ResourceRef {
@@ -20,8 +22,8 @@ export interface ResourceRef {
   policyDecides?: boolean;
   /** Account that owns the resource where it is not the ARN's (S3 ARNs carry none). */
   account?: string;
-  /** Tags, for `aws:ResourceTag/*`. */
-  tags?: Readonly<Record<string, string>>;
+  /** Tags, for `aws:ResourceTag/*`. A function is asked only when a policy asks for one. */
+  tags?: ResourceTags | (() => Promise<ResourceTags>);
 }
 
 export type Resource = string | ResourceRef;
@@ -120,6 +122,8 @@ export interface Provided {
     options: RoleOptions,
     ctx: Context,
   ): Promise<{ caller: Caller; credentials(): Promise<TemporaryCredentials> }>;
+  /** State of a KMS key, answered from memory where possible; see `Context.keyState`. */
+  keyState?(keyArn: string, ctx: Context): KeyState | Promise<KeyState>;
   /** Resolves, authorises and records, then streams; see `Context.sourceArchive`. */
   sourceArchive?(request: SourceArchiveRequest, ctx: Context): Promise<SourceArchive>;
 }

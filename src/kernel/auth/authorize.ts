@@ -1,10 +1,11 @@
 import { parseArn } from '../arn.ts';
 import type { Context } from '../context.ts';
-import type { ConditionKeys, ResourceRef } from '../service.ts';
+import type { ConditionKeys, ResourceRef, ResourceTags } from '../service.ts';
 import { commonFault } from '../wire/errors.ts';
 import { ConditionContext, type ConditionKeys as Keys } from './conditions.ts';
 import type { Caller, CallerPolicies, IdentitySource } from './identity.ts';
-import { deniedMessage, evaluate } from './policy.ts';
+import { type AuthorizationRequest, deniedMessage, evaluate } from './policy.ts';
+import type { CompiledPolicy } from './policy-grammar.ts';
 import type { PrincipalIdentity } from './principals.ts';
 
 export interface CallAuthorization {
@@ -25,12 +26,13 @@ export async function authorizeCall(identity: IdentitySource, ctx: Context, call
   const global = globalKeys(ctx, policies);
   for (const resource of call.resources) {
     const resourceAccount = resource.account ?? (parseArn(resource.arn)?.account || caller.account);
-    const request = {
+    const tags = await resourceTags(resource, policies);
+    const request: AuthorizationRequest = {
       principal,
       action: call.action,
       resource: resource.arn,
       resourceAccount,
-      context: new ConditionContext(global, resourceKeys(resource, resourceAccount), call.conditions as Keys),
+      context: new ConditionContext(global, resourceKeys(resourceAccount, tags), call.conditions as Keys),
       identityPolicies: policies.identity,
       boundary: policies.boundary,
       sessionPolicies: policies.session,
@@ -43,6 +45,18 @@ export async function authorizeCall(identity: IdentitySource, ctx: Context, call
       throw commonFault('AccessDenied', deniedMessage(request, evaluation, { resourceQuoted }));
     }
   }
+}
+
+/** Tags that have to be looked up are so only when a policy asks for one: most do not, and every call passes here. */
+async function resourceTags(
+  { tags, policy }: ResourceRef,
+  policies: CallerPolicies,
+): Promise<ResourceTags | undefined> {
+  if (typeof tags !== 'function') return tags;
+  const asks = (one: CompiledPolicy | undefined) => one?.asksForResourceTags === true;
+  const isAsked =
+    asks(policy) || asks(policies.boundary) || policies.identity.some(asks) || policies.session?.some(asks);
+  return isAsked ? tags() : undefined;
 }
 
 /** The caller in the forms in which policies name principals. */
@@ -78,10 +92,15 @@ function globalKeys(ctx: Context, policies: CallerPolicies): Keys {
     'aws:RequestedRegion': ctx.region,
     'aws:SecureTransport': String(ctx.publicUrl.startsWith('https:')),
     'aws:UserAgent': ctx.userAgent,
-    'aws:ViaAWSService': 'false',
+    'aws:ViaAWSService': String(ctx.calledVia.length > 0),
     // A service that works as a role has no network address of its own.
     'aws:SourceIp': /^[0-9a-f.:]+$/i.test(ctx.sourceIp) ? ctx.sourceIp : undefined,
   };
+  if (ctx.calledVia.length > 0) {
+    keys['aws:CalledVia'] = ctx.calledVia;
+    keys['aws:CalledViaFirst'] = ctx.calledVia[0];
+    keys['aws:CalledViaLast'] = ctx.calledVia.at(-1);
+  }
   for (const [key, value] of Object.entries(policies.tags ?? {})) keys[`aws:PrincipalTag/${key}`] = value;
   if (caller.type === 'Anonymous') {
     keys['aws:PrincipalType'] = 'Anonymous';
@@ -106,8 +125,8 @@ function globalKeys(ctx: Context, policies: CallerPolicies): Keys {
   return keys;
 }
 
-function resourceKeys(resource: ResourceRef, account: string): Keys {
+function resourceKeys(account: string, tags: ResourceTags | undefined): Keys {
   const keys: Record<string, string | undefined> = { 'aws:ResourceAccount': account };
-  for (const [key, value] of Object.entries(resource.tags ?? {})) keys[`aws:ResourceTag/${key}`] = value;
+  for (const [key, value] of Object.entries(tags ?? {})) keys[`aws:ResourceTag/${key}`] = value;
   return keys;
 }

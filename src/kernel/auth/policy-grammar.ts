@@ -35,6 +35,8 @@ export interface CompiledPolicy {
   readonly statements: readonly CompiledStatement[];
   /** Name or ARN for messages, where the caller gave one. */
   readonly name: string | undefined;
+  /** Whether a condition or variable asks for a tag of the resource: only then are tags looked up. */
+  readonly asksForResourceTags: boolean;
 }
 
 export interface ParseOptions {
@@ -93,6 +95,7 @@ function compilePolicy(text: string, { form, name }: ParseOptions): CompiledPoli
   return Object.freeze({
     form,
     name,
+    asksForResourceTags: /resourcetag\//i.test(text),
     statements: Object.freeze(statements.map((statement) => compileStatement(statement, variables))),
   });
 }

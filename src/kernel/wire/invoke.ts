@@ -116,5 +116,6 @@ function auditEntry(
     requestParameters: redact(shape.input, input, operation?.content),
     responseElements: undefined,
     resources: [],
+    ...(frame.calledVia === undefined ? {} : { invokedBy: frame.calledVia.at(-1) }),
   };
 }

@@ -16,13 +16,13 @@ export function repositoryArn({ account, region }: Place, name: string): string 
 }
 
 /** What IAM evaluates for a repository: its ARN with its tags. */
-export async function repositoryResource(ctx: Context, name: string): Promise<ResourceRef> {
+export function repositoryResource(ctx: Context, name: string): ResourceRef {
   const resource = repositoryArn(ctx, name);
-  return { arn: resource, tags: await tagsOf(ctx, resource) };
+  return { arn: resource, tags: () => tagsOf(ctx, resource) };
 }
 
 /** `resource` of every operation on one repository. */
-export function ofRepository(input: { repositoryName?: string | undefined }, ctx: Context): Promise<ResourceRef> {
+export function ofRepository(input: { repositoryName?: string | undefined }, ctx: Context): ResourceRef {
   return repositoryResource(ctx, input.repositoryName ?? '');
 }
 
