@@ -34,8 +34,8 @@ const MAX_MESSAGE_CHARS = 1_024;
 /** Of callers that nobody knows: they could fill the disk with their refused requests. */
 const MAX_ANONYMOUS_CHARS = 2_000;
 
-/** The row of an entry. */
-export function rowOf(entry: AuditEntry): AuditTable {
+/** The row of an entry. @param settledAt epoch milliseconds; null while the outcome is not known. */
+export function rowOf(entry: AuditEntry, settledAt: number | null): AuditTable {
   const { caller } = entry;
   return {
     id: entry.id,
@@ -50,6 +50,8 @@ export function rowOf(entry: AuditEntry): AuditTable {
     resources: JSON.stringify(entry.resources),
     error_code: entry.errorCode ?? null,
     record: cloudTrailRecord(entry),
+    management: entry.management ? 1 : 0,
+    settled_at: settledAt,
   };
 }
 

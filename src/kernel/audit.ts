@@ -43,9 +43,14 @@ export class AuditTrail {
     }
   }
 
-  /** Writes the row within the transaction that makes the change. */
+  /** Writes the row within the transaction that makes the change; its outcome follows by `add`. */
+  async beginIn(tx: AnyTransaction, entry: AuditEntry): Promise<void> {
+    await upsert(tx, this.#database.kind, [entry], null);
+  }
+
+  /** Writes the whole row within the transaction that makes the change: nothing follows. */
   async writeIn(tx: AnyTransaction, entry: AuditEntry): Promise<void> {
-    await upsert(tx, this.#database.kind, [entry]);
+    await upsert(tx, this.#database.kind, [entry], this.#clock.now().getTime());
   }
 
   /** Writes, or completes, the row soon. */
@@ -97,7 +102,7 @@ export class AuditTrail {
     this.#pending = [];
     try {
       await this.#database.transaction(async (tx) => {
-        await upsert(tx, this.#database.kind, batch);
+        await upsert(tx, this.#database.kind, batch, this.#clock.now().getTime());
       });
       this.#hasFailed = false;
     } catch (error) {
@@ -121,16 +126,23 @@ const COLUMNS = [
   'resources',
   'error_code',
   'record',
+  'management',
+  'settled_at',
 ] as const satisfies (keyof AuditTable)[];
 /** What the outcome of a call changes in the row of its beginning. */
-const OUTCOME = ['record', 'error_code', 'resources'] as const;
+const OUTCOME = ['record', 'error_code', 'resources', 'settled_at'] as const;
 /** Rows a statement. A few fixed sizes, so that each is compiled once. */
 const STATEMENT_ROWS = [100, 10, 1];
 
 /** Written without the query builder: there is one for every call. */
-async function upsert(tx: AnyTransaction, kind: DatabaseKind, entries: readonly AuditEntry[]): Promise<void> {
+async function upsert(
+  tx: AnyTransaction,
+  kind: DatabaseKind,
+  entries: readonly AuditEntry[],
+  settledAt: number | null,
+): Promise<void> {
   // An entry may stand twice in a batch (begun and completed); the database takes each id once a statement.
-  const rows = [...new Map(entries.map((entry) => [entry.id, entry])).values()].map(rowOf);
+  const rows = [...new Map(entries.map((entry) => [entry.id, entry])).values()].map((entry) => rowOf(entry, settledAt));
   let at = 0;
   for (const size of STATEMENT_ROWS) {
     const text = upsertStatement(kind, 'kernel_audit', COLUMNS, 'id', OUTCOME, size);

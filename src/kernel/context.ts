@@ -138,8 +138,11 @@ export interface Context {
    * disabled stops opening anything. At most a second old.
    */
   keyState(keyArn: string): Promise<KeyState>;
-  /** The same context as a part of Slipway itself, in an account and region. */
-  asService(service: string, account: string, region: string): Context;
+  /**
+   * The same context as a part of Slipway itself, in an account and region.
+   * @param sourceArn the resource on whose behalf it works (`aws:SourceArn`), such as a trail.
+   */
+  asService(service: string, account: string, region: string, sourceArn?: string): Context;
   /** The same context acting as another identified caller (a git client, a website visitor), in a region if one is given. */
   withCaller(caller: Caller, region?: string): Context;
   /** Writes what waits of the audit trail, so that the caller sees his own calls. */

@@ -113,9 +113,14 @@ export class Kernel {
   }
 
   /** A context for what the installation does by itself, as a service principal in an account and region. */
-  serviceContext(principal: string, account = this.config.account, region = this.config.region): Context {
+  serviceContext(
+    principal: string,
+    account = this.config.account,
+    region = this.config.region,
+    sourceArn?: string,
+  ): Context {
     return createContext(this, {
-      caller: { type: 'AWSService', account, service: principal },
+      caller: { type: 'AWSService', account, service: principal, ...(sourceArn === undefined ? {} : { sourceArn }) },
       account,
       region,
       requestId: this.ids.uuid(),
@@ -303,8 +308,8 @@ class KernelContext implements Context {
     throw new Error('this installation has no KMS');
   }
 
-  asService(service: string, account: string, region: string): Context {
-    return this.#kernel.serviceContext(service, account, region);
+  asService(service: string, account: string, region: string, sourceArn?: string): Context {
+    return this.#kernel.serviceContext(service, account, region, sourceArn);
   }
 
   withCaller(caller: Caller, region = this.region): Context {

@@ -109,6 +109,7 @@ function globalKeys(ctx: Context, policies: CallerPolicies): Keys {
     keys['aws:PrincipalIsAWSService'] = 'true';
     keys['aws:PrincipalServiceName'] = caller.service;
     keys['aws:SourceAccount'] = caller.account;
+    keys['aws:SourceArn'] = caller.sourceArn;
   } else {
     keys['aws:PrincipalIsAWSService'] = 'false';
     keys['aws:PrincipalAccount'] = caller.account;

@@ -40,6 +40,8 @@ export interface ServiceCaller {
   readonly type: 'AWSService';
   readonly account: string;
   readonly service: string;
+  /** The resource on whose behalf the service works: `aws:SourceArn` for the policies of what it reaches. */
+  readonly sourceArn?: string;
 }
 /** An unsigned request; only data-plane routes and S3 accept one, and only where a resource policy allows it. */
 export interface AnonymousCaller {

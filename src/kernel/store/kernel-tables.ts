@@ -1,3 +1,4 @@
+import { sql } from 'kysely';
 import type { Migrations } from './migrate.ts';
 
 /** Events that were committed and not yet handed to every consumer. */
@@ -36,6 +37,10 @@ export interface AuditTable {
   resources: string;
   error_code: string | null;
   record: string;
+  /** 0 for data events (objects, log lines), which LookupEvents does not show. */
+  management: number;
+  /** When the row got its outcome; null while its call runs, and for ever where the process died meanwhile. */
+  settled_at: number | null;
 }
 export interface TagTable {
   arn: string;
@@ -121,6 +126,28 @@ export const kernelMigrations: Migrations = {
         .on('kernel_audit')
         .columns(['account', 'region', 'event_name', 'at', 'id'])
         .execute();
+    },
+  },
+  '0005-audit-settled': {
+    async up(db) {
+      await db.schema
+        .alterTable('kernel_audit')
+        .addColumn('management', 'integer', (c) => c.notNull().defaultTo(1))
+        .execute();
+      await db.schema.alterTable('kernel_audit').addColumn('settled_at', 'bigint').execute();
+      await sql`update kernel_audit set settled_at = at,
+        management = case when record like '%"managementEvent":false%' then 0 else 1 end`.execute(db);
+      // What is looked up are management events; what is delivered is taken in the order in which it was written.
+      const lookedUp: Record<string, string[]> = {
+        kernel_audit_at: ['account', 'region', 'at', 'id'],
+        kernel_audit_name: ['account', 'region', 'event_name', 'at', 'id'],
+      };
+      for (const [name, columns] of Object.entries(lookedUp)) {
+        await db.schema.dropIndex(name).execute();
+        const index = db.schema.createIndex(name).on('kernel_audit').columns(columns);
+        await index.where(sql`management`, '=', sql`1`).execute();
+      }
+      await db.schema.createIndex('kernel_audit_settled').on('kernel_audit').columns(['settled_at', 'id']).execute();
     },
   },
 };

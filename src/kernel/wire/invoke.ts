@@ -30,7 +30,7 @@ export async function invoke(
   kernel.audit.assertWritable();
   const calling: CallFrame = entry.readOnly
     ? frame
-    : { ...frame, firstTransaction: (tx) => kernel.audit.writeIn(tx, entry) };
+    : { ...frame, firstTransaction: (tx) => kernel.audit.beginIn(tx, entry) };
   try {
     const output = await handle(kernel, service, shape, operation, input, createContext(kernel, calling), entry);
     if (!entry.readOnly) entry.responseElements = redact(shape.output, output);
