@@ -1,5 +1,6 @@
 import type { Kysely } from 'kysely';
 import type { Context, Tx } from './context.ts';
+import type { ConditionKeys, ResourceRef } from './service.ts';
 import type { KernelTables } from './store/kernel-tables.ts';
 
 /** Tags of all services live in one table, by ARN. Keys are case-sensitive. */
@@ -34,6 +35,21 @@ export async function tagsOf(source: Context | Tx, arn: string): Promise<Tags> {
     .orderBy('key')
     .execute();
   return Object.fromEntries(rows.map(({ key, value }) => [key, value]));
+}
+
+/** What IAM evaluates for a resource whose tags stand here under `tagged`: they are read only when a policy asks for one. */
+export function taggedResource(ctx: Context, arn: string, tagged = arn): ResourceRef {
+  return { arn, tags: () => tagsOf(ctx, tagged) };
+}
+
+/** Condition keys of a call that brings tags, as IAM knows them: `aws:RequestTag/*` and `aws:TagKeys`. */
+export function requestTagKeys(tags: Tags = {}): ConditionKeys {
+  const keys = Object.keys(tags);
+  if (keys.length === 0) return {};
+  return {
+    'aws:TagKeys': keys,
+    ...Object.fromEntries(keys.map((key) => [`aws:RequestTag/${key}`, tags[key]!])),
+  };
 }
 
 /** Adds or replaces tags. */

@@ -3,7 +3,7 @@ import type { Context } from '../../kernel/context.ts';
 import { fault } from '../../kernel/fault.ts';
 import { cursorOf, page } from '../../kernel/page.ts';
 import type { Operation, OperationName } from '../../kernel/service.ts';
-import { deleteAllTags, putTags } from '../../kernel/tags.ts';
+import { deleteAllTags, putTags, requestTagKeys } from '../../kernel/tags.ts';
 import { anyGroupResource, groupArn, groupResource } from './resources.ts';
 import { RETENTION } from './retention.ts';
 import { afterPrefix, findGroup, groupByName } from './store.ts';
@@ -20,6 +20,7 @@ const RETENTION_DAYS = [
 
 export const CreateLogGroup: Op<'CreateLogGroup'> = {
   resource: groupResource,
+  conditions: ({ tags }) => requestTagKeys(tags),
   async handle({ logGroupName: name, tags = {}, kmsKeyId, logGroupClass = 'STANDARD' }, ctx) {
     if (kmsKeyId !== undefined)
       throw fault(sdk.InvalidParameterException, 'Encrypting log groups with a KMS key is not implemented by Slipway.');

@@ -2,6 +2,8 @@ import * as sdk from '@aws-sdk/client-cloudwatch-logs';
 import { arn, parseArn } from '../../kernel/arn.ts';
 import type { Context } from '../../kernel/context.ts';
 import { fault } from '../../kernel/fault.ts';
+import type { ResourceRef } from '../../kernel/service.ts';
+import { taggedResource } from '../../kernel/tags.ts';
 
 /** ARN that tags and `arn` members name a group by. */
 export function groupArn(ctx: Context, name: string): string {
@@ -9,21 +11,24 @@ export function groupArn(ctx: Context, name: string): string {
 }
 
 /** What IAM evaluates for calls on a group: the form of a stream without a name, as AWS's own messages show it. */
-export function groupResource(input: { logGroupName?: string; logGroupIdentifier?: string }, ctx: Context): string {
+export function groupResource(
+  input: { logGroupName?: string; logGroupIdentifier?: string },
+  ctx: Context,
+): ResourceRef {
   return streamResource({ ...input, logStreamName: '' }, ctx);
 }
 
-/** What IAM evaluates for calls on a stream. */
+/** What IAM evaluates for calls on a stream; it carries the tags of its group. */
 export function streamResource(
   input: { logGroupName?: string; logGroupIdentifier?: string; logStreamName?: string },
   ctx: Context,
-): string {
-  return arn(
-    'logs',
-    ctx.region,
-    ctx.account,
-    `log-group:${groupNameOf(input)}:log-stream:${input.logStreamName ?? ''}`,
-  );
+): ResourceRef {
+  const group = groupNameOf(input);
+  return taggedResource(ctx, streamArn(ctx, group, input.logStreamName ?? ''), groupArn(ctx, group));
+}
+
+export function streamArn(ctx: Context, group: string, stream: string): string {
+  return arn('logs', ctx.region, ctx.account, `log-group:${group}:log-stream:${stream}`);
 }
 
 /** Calls that list groups are allowed on all of them or on none. */

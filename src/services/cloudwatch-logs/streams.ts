@@ -3,7 +3,7 @@ import type { Context } from '../../kernel/context.ts';
 import { fault } from '../../kernel/fault.ts';
 import { cursorOf, page } from '../../kernel/page.ts';
 import type { Operation, OperationName } from '../../kernel/service.ts';
-import { groupNameOf, groupResource, streamResource } from './resources.ts';
+import { groupNameOf, groupResource, streamArn, streamResource } from './resources.ts';
 import { afterPrefix, groupByName, removeStreams, streamByName } from './store.ts';
 import type { GroupTable, LogsTables, StreamTable } from './tables.ts';
 
@@ -138,7 +138,7 @@ function describe(ctx: Context, group: GroupTable, stream: StreamTable): sdk.Log
     lastEventTimestamp: stream.last_event_at ?? undefined,
     lastIngestionTime: stream.last_ingestion_at ?? undefined,
     uploadSequenceToken: String(stream.next_sequence).padStart(56, '0'),
-    arn: streamResource({ logGroupName: group.name, logStreamName: stream.name }, ctx),
+    arn: streamArn(ctx, group.name, stream.name),
     storedBytes: 0,
   };
 }

@@ -1,8 +1,16 @@
 import * as sdk from '@aws-sdk/client-cloudwatch-logs';
 import type { Context, Tx } from '../../kernel/context.ts';
 import { fault } from '../../kernel/fault.ts';
-import type { Operation, OperationName } from '../../kernel/service.ts';
-import { putTags, removeTags, type Tags, tagProblem, tagsOf } from '../../kernel/tags.ts';
+import type { Operation, OperationName, ResourceRef } from '../../kernel/service.ts';
+import {
+  putTags,
+  removeTags,
+  requestTagKeys,
+  type Tags,
+  taggedResource,
+  tagProblem,
+  tagsOf,
+} from '../../kernel/tags.ts';
 import { groupArn, groupNameOfArn, groupResource } from './resources.ts';
 import { groupByName } from './store.ts';
 
@@ -15,8 +23,9 @@ export function checkTags(tags: Tags, existing: Tags = {}): void {
   if (problem !== undefined) throw fault(sdk.InvalidParameterException, `Invalid tags: ${problem}.`);
 }
 
-function byArn({ resourceArn }: { resourceArn: string }, ctx: Context): string {
-  return groupResource({ logGroupName: groupNameOfArn(resourceArn) }, ctx);
+/** The tagging calls that take an ARN are evaluated for the ARN without `:*`, unlike all others. */
+function byArn({ resourceArn }: { resourceArn: string }, ctx: Context): ResourceRef {
+  return taggedResource(ctx, groupArn(ctx, groupNameOfArn(resourceArn)));
 }
 
 async function addTags(ctx: Context, name: string, tags: Tags): Promise<void> {
@@ -35,6 +44,7 @@ async function onGroup(ctx: Context, name: string, change: (tx: Tx, arn: string)
 
 export const TagResource: Op<'TagResource'> = {
   resource: byArn,
+  conditions: ({ tags }) => requestTagKeys(tags),
   async handle({ resourceArn, tags }, ctx) {
     await addTags(ctx, groupNameOfArn(resourceArn), tags);
     return {};
@@ -43,6 +53,7 @@ export const TagResource: Op<'TagResource'> = {
 
 export const UntagResource: Op<'UntagResource'> = {
   resource: byArn,
+  conditions: ({ tagKeys }) => ({ 'aws:TagKeys': tagKeys }),
   async handle({ resourceArn, tagKeys }, ctx) {
     await onGroup(ctx, groupNameOfArn(resourceArn), (tx, arn) => removeTags(tx, arn, tagKeys));
     return {};
@@ -59,6 +70,7 @@ export const ListTagsForResource: Op<'ListTagsForResource'> = {
 
 export const TagLogGroup: Op<'TagLogGroup'> = {
   resource: groupResource,
+  conditions: ({ tags }) => requestTagKeys(tags),
   async handle({ logGroupName, tags }, ctx) {
     await addTags(ctx, logGroupName, tags);
     return {};
@@ -67,6 +79,7 @@ export const TagLogGroup: Op<'TagLogGroup'> = {
 
 export const UntagLogGroup: Op<'UntagLogGroup'> = {
   resource: groupResource,
+  conditions: ({ tags }) => ({ 'aws:TagKeys': tags }),
   async handle({ logGroupName, tags }, ctx) {
     await onGroup(ctx, logGroupName, (tx, arn) => removeTags(tx, arn, tags));
     return {};

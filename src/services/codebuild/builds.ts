@@ -6,8 +6,8 @@ import { queueOf } from './build-queue.ts';
 import { buildById, buildIdOf, buildOf } from './build-store.ts';
 import { endQueuedIn } from './ended-builds.ts';
 import { invalid } from './project-rules.ts';
-import { projectByName } from './project-store.ts';
-import { projectArn, projectNameOf } from './resources.ts';
+import { projectByName, projectResource } from './project-store.ts';
+import { projectNameOf } from './resources.ts';
 import type { BuildTable, BuildTables } from './tables.ts';
 
 type Op<N extends OperationName<typeof sdk>> = Operation<typeof sdk, N>;
@@ -16,7 +16,7 @@ const PAGE = 100;
 
 /** Ends a build that waits at once, one that runs as soon as its processes are gone; one that is over stays as it is. */
 export const StopBuild: Op<'StopBuild'> = {
-  resource: ({ id }, ctx) => projectArn(ctx, projectNameOf(id)),
+  resource: ({ id }, ctx) => projectResource(ctx, id),
   async handle({ id }, ctx) {
     const row = await ctx.tx(async (tx) => {
       const found = await buildById(ctx, tx, id);
@@ -37,7 +37,7 @@ export const StopBuild: Op<'StopBuild'> = {
 };
 
 export const BatchGetBuilds: Op<'BatchGetBuilds'> = {
-  resource: ({ ids }, ctx) => ids.map((id) => projectArn(ctx, projectNameOf(id))),
+  resource: ({ ids }, ctx) => ids.map((id) => projectResource(ctx, id)),
   async handle({ ids }, ctx) {
     const wanted = [...new Set(ids.map(buildIdOf))];
     const byId = new Map((await rowsOf(ctx, wanted)).map((row) => [row.id, row]));
@@ -50,7 +50,7 @@ export const BatchGetBuilds: Op<'BatchGetBuilds'> = {
 
 /** Deletes builds that are over, with their numbers; their logs and artifacts stay. */
 export const BatchDeleteBuilds: Op<'BatchDeleteBuilds'> = {
-  resource: ({ ids }, ctx) => ids.map((id) => projectArn(ctx, projectNameOf(id))),
+  resource: ({ ids }, ctx) => ids.map((id) => projectResource(ctx, id)),
   async handle({ ids }, ctx) {
     const wanted = [...new Set(ids.map(buildIdOf))];
     return ctx.tx(async (tx) => {
@@ -90,7 +90,7 @@ export const ListBuilds: Op<'ListBuilds'> = {
 };
 
 export const ListBuildsForProject: Op<'ListBuildsForProject'> = {
-  resource: ({ projectName }, ctx) => projectArn(ctx, projectNameOf(projectName)),
+  resource: ({ projectName }, ctx) => projectResource(ctx, projectName),
   async handle({ projectName, sortOrder = 'DESCENDING', nextToken }, ctx) {
     const { name } = await projectByName(ctx, ctx, projectNameOf(projectName));
     const { ids, token } = await list(ctx, `ListBuildsForProject ${name}`, 'number', sortOrder, nextToken, name);

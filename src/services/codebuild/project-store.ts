@@ -1,7 +1,9 @@
 import * as sdk from '@aws-sdk/client-codebuild';
 import type { Context, Tx } from '../../kernel/context.ts';
 import { fault } from '../../kernel/fault.ts';
-import { projectArn } from './resources.ts';
+import type { ResourceRef } from '../../kernel/service.ts';
+import type { Tags } from '../../kernel/tags.ts';
+import { projectArn, projectNameOf } from './resources.ts';
 import type { ProjectTable, ProjectTables } from './tables.ts';
 
 /** The project of that name in the caller's account and region, if there is one. */
@@ -33,4 +35,20 @@ export function projectOf(ctx: Context, row: ProjectTable): sdk.Project {
     created: new Date(row.created_at),
     lastModified: new Date(row.modified_at),
   };
+}
+
+/** What IAM evaluates for everything about a project and its builds: its ARN, and its tags where a policy asks for one. */
+export function projectResource(ctx: Context, nameOrArn: string): ResourceRef {
+  const name = projectNameOf(nameOrArn);
+  return {
+    arn: projectArn(ctx, name),
+    async tags() {
+      const row = await findProject(ctx, ctx, name);
+      return row === undefined ? {} : tagsFrom((JSON.parse(row.document) as sdk.Project).tags);
+    },
+  };
+}
+
+export function tagsFrom(tags: readonly sdk.Tag[] = []): Tags {
+  return Object.fromEntries(tags.map(({ key, value }) => [key!, value!]));
 }

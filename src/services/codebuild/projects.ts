@@ -1,10 +1,12 @@
 import * as sdk from '@aws-sdk/client-codebuild';
+import { requirePassRole } from '../../kernel/auth/pass-role.ts';
 import type { Context } from '../../kernel/context.ts';
 import { fault, isFault } from '../../kernel/fault.ts';
 import { cursorOf, page } from '../../kernel/page.ts';
 import type { Operation, OperationName } from '../../kernel/service.ts';
+import { requestTagKeys } from '../../kernel/tags.ts';
 import { checkProject, invalid, type ProjectSettings, withDefaults } from './project-rules.ts';
-import { findProject, projectByName, projectOf } from './project-store.ts';
+import { findProject, projectByName, projectOf, projectResource, tagsFrom } from './project-store.ts';
 import { projectArn, projectNameOf } from './resources.ts';
 import type { ProjectTable, ProjectTables } from './tables.ts';
 
@@ -15,6 +17,7 @@ const PAGE = 100;
 
 export const CreateProject: Op<'CreateProject'> = {
   resource: ({ name }, ctx) => projectArn(ctx, name),
+  conditions: ({ tags }) => requestTagKeys(tagsFrom(tags)),
   async handle({ name, ...settings }, ctx) {
     const project = withDefaults({ name, ...settings });
     checkProject(project);
@@ -45,7 +48,7 @@ export const CreateProject: Op<'CreateProject'> = {
  * @throws AccessDenied, InvalidInputException (Terraform waits for new roles by these words)
  */
 async function requireRole(ctx: Context, project: string, roleArn: string): Promise<void> {
-  await ctx.authorize('iam:PassRole', roleArn, { 'iam:PassedToService': SERVICE });
+  await requirePassRole(ctx, { roleArn, service: SERVICE, resource: projectArn(ctx, project) });
   try {
     await ctx.asService(SERVICE, ctx.account, ctx.region).as(roleArn, {
       service: SERVICE,
@@ -60,7 +63,8 @@ async function requireRole(ctx: Context, project: string, roleArn: string): Prom
 
 /** Replaces what is given and leaves the rest as it is. */
 export const UpdateProject: Op<'UpdateProject'> = {
-  resource: ({ name }, ctx) => projectArn(ctx, projectNameOf(name)),
+  resource: ({ name }, ctx) => projectResource(ctx, name),
+  conditions: ({ tags }) => requestTagKeys(tagsFrom(tags)),
   async handle({ name: given, ...changes }, ctx) {
     const name = projectNameOf(given);
     if (changes.serviceRole !== undefined) {
@@ -90,7 +94,7 @@ function definedOnly<T extends object>(value: T): Partial<T> {
 
 /** Deletes the project; builds of it stay readable. One that is not there is fine, as with AWS. */
 export const DeleteProject: Op<'DeleteProject'> = {
-  resource: ({ name }, ctx) => projectArn(ctx, projectNameOf(name)),
+  resource: ({ name }, ctx) => projectResource(ctx, name),
   async handle({ name }, ctx) {
     await ctx.tx(async (tx) => {
       const row = await findProject(ctx, tx, projectNameOf(name));
@@ -102,7 +106,7 @@ export const DeleteProject: Op<'DeleteProject'> = {
 };
 
 export const BatchGetProjects: Op<'BatchGetProjects'> = {
-  resource: ({ names }, ctx) => names.map((name) => projectArn(ctx, projectNameOf(name))),
+  resource: ({ names }, ctx) => names.map((name) => projectResource(ctx, name)),
   async handle({ names }, ctx) {
     const wanted = [...new Set(names.map(projectNameOf))];
     const rows = await ctx

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import * as sdk from '@aws-sdk/client-codebuild';
+import { requirePassRole } from '../../kernel/auth/pass-role.ts';
 import type { Context, Tx } from '../../kernel/context.ts';
 import { fault } from '../../kernel/fault.ts';
 import type { Operation, OperationName } from '../../kernel/service.ts';
@@ -9,7 +10,7 @@ import { type BuildResult, buildById, buildIdOf, buildOf } from './build-store.t
 import { buildPhaseChange, buildStateChange } from './events.ts';
 import { type PhaseRecord, Phases } from './phases.ts';
 import { invalid, type ProjectSettings } from './project-rules.ts';
-import { projectByName } from './project-store.ts';
+import { projectByName, projectResource } from './project-store.ts';
 import { defaultKeyArn, projectArn, projectNameOf } from './resources.ts';
 import type { BuildTable, BuildTables, ProjectTable } from './tables.ts';
 
@@ -23,12 +24,13 @@ const TOKEN_MS = 24 * 3_600_000;
 
 /** Queues a build of a project. Source: CodeBuild API reference, StartBuild. */
 export const StartBuild: Op<'StartBuild'> = {
-  resource: ({ projectName }, ctx) => projectArn(ctx, projectNameOf(projectName)),
+  resource: ({ projectName }, ctx) => projectResource(ctx, projectName),
   async handle({ projectName, idempotencyToken, ...input }, ctx) {
     const name = projectNameOf(projectName);
     const { serviceRoleOverride } = input;
     if (serviceRoleOverride !== undefined) {
-      await ctx.authorize('iam:PassRole', serviceRoleOverride, { 'iam:PassedToService': SERVICE });
+      const resource = projectArn(ctx, name);
+      await requirePassRole(ctx, { roleArn: serviceRoleOverride, service: SERVICE, resource });
     }
     const request = hashOf(['StartBuild', name, input]);
     const row = await ctx.tx((tx) =>
@@ -45,7 +47,7 @@ export const StartBuild: Op<'StartBuild'> = {
 
 /** Queues a build once more, as it was. Source: CodeBuild API reference, RetryBuild. */
 export const RetryBuild: Op<'RetryBuild'> = {
-  resource: ({ id }, ctx) => projectArn(ctx, projectNameOf(id ?? '')),
+  resource: ({ id }, ctx) => projectResource(ctx, id ?? ''),
   async handle({ id, idempotencyToken }, ctx) {
     if (id === undefined) throw invalid('id is required');
     const request = hashOf(['RetryBuild', buildIdOf(id)]);

@@ -3,9 +3,9 @@ import type { Context, Tx } from '../../kernel/context.ts';
 import { fault } from '../../kernel/fault.ts';
 import { cursorOf, page } from '../../kernel/page.ts';
 import type { Operation, OperationName } from '../../kernel/service.ts';
-import { deleteAllTags, putTags, tagsOf } from '../../kernel/tags.ts';
+import { deleteAllTags, putTags, requestTagKeys, tagsOf } from '../../kernel/tags.ts';
 import { commonFault } from '../../kernel/wire/errors.ts';
-import { cloneUrls, ofRepository, repositoryArn, repositoryResource, tagConditions } from './resources.ts';
+import { cloneUrls, ofRepository, repositoryArn, repositoryResource } from './resources.ts';
 import { requireRepositoryName } from './rules.ts';
 import { BRANCHES, findRepository, repositoryByName } from './store.ts';
 import { type RepositoryRow, tables } from './tables.ts';
@@ -22,7 +22,7 @@ const PAGE = 1_000;
 
 export const CreateRepository: Op<'CreateRepository'> = {
   resource: (input, ctx) => repositoryArn(ctx, input.repositoryName),
-  conditions: (input) => tagConditions(input.tags),
+  conditions: (input) => requestTagKeys(input.tags),
   async handle({ repositoryName: name, repositoryDescription: description, tags = {}, kmsKeyId }, ctx) {
     requireRepositoryName(name);
     if (kmsKeyId !== undefined) {
@@ -91,7 +91,7 @@ function metadata(ctx: Context, repository: RepositoryRow): sdk.RepositoryMetada
 }
 
 export const BatchGetRepositories: Op<'BatchGetRepositories'> = {
-  resource: (input, ctx) => Promise.all(input.repositoryNames.map((name) => repositoryResource(ctx, name))),
+  resource: (input, ctx) => input.repositoryNames.map((name) => repositoryResource(ctx, name)),
   async handle({ repositoryNames }, ctx) {
     if (repositoryNames.length > MAX_BATCH) {
       throw fault(

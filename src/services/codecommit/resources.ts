@@ -1,7 +1,7 @@
 import { arn } from '../../kernel/arn.ts';
 import type { Context } from '../../kernel/context.ts';
 import type { ConditionKeys, ResourceRef } from '../../kernel/service.ts';
-import { type Tags, tagsOf } from '../../kernel/tags.ts';
+import { taggedResource } from '../../kernel/tags.ts';
 import { branchRef } from './store.ts';
 
 /** Where a resource is. Contexts and rows of repositories are places. */
@@ -17,8 +17,7 @@ export function repositoryArn({ account, region }: Place, name: string): string 
 
 /** What IAM evaluates for a repository: its ARN with its tags. */
 export function repositoryResource(ctx: Context, name: string): ResourceRef {
-  const resource = repositoryArn(ctx, name);
-  return { arn: resource, tags: () => tagsOf(ctx, resource) };
+  return taggedResource(ctx, repositoryArn(ctx, name));
 }
 
 /** `resource` of every operation on one repository. */
@@ -34,16 +33,6 @@ export function branchReferences(input: { branchName?: string | undefined }): Co
 /** Condition key for references in full form. Source: CodeCommit User Guide, "Limit pushes and merges to branches". */
 export function references(names: string[]): ConditionKeys {
   return { 'codecommit:References': names };
-}
-
-/** Condition keys of a request that brings tags. */
-export function tagConditions(tags: Tags | undefined): ConditionKeys {
-  const entries = Object.entries(tags ?? {});
-  if (entries.length === 0) return {};
-  return {
-    'aws:TagKeys': entries.map(([key]) => key),
-    ...Object.fromEntries(entries.map(([key, value]) => [`aws:RequestTag/${key}`, value])),
-  };
 }
 
 /** Addresses for git clients, in AWS's form on this installation's own host. */

@@ -3,8 +3,16 @@ import { parseArn } from '../../kernel/arn.ts';
 import type { Context, Tx } from '../../kernel/context.ts';
 import { fault } from '../../kernel/fault.ts';
 import type { Operation, OperationName, ResourceRef } from '../../kernel/service.ts';
-import { putTags, removeTags, type Tags, tagProblem, tagsOf } from '../../kernel/tags.ts';
-import { repositoryArn, tagConditions } from './resources.ts';
+import {
+  putTags,
+  removeTags,
+  requestTagKeys,
+  type Tags,
+  taggedResource,
+  tagProblem,
+  tagsOf,
+} from '../../kernel/tags.ts';
+import { repositoryArn } from './resources.ts';
 import { repositoryByName } from './store.ts';
 
 type Op<N extends OperationName<typeof sdk>> = Operation<typeof sdk, N>;
@@ -25,8 +33,8 @@ export function checkTags(tags: Tags, existing: Tags = {}): void {
   }
 }
 
-async function taggedResource({ resourceArn }: { resourceArn: string }, ctx: Context): Promise<ResourceRef> {
-  return { arn: resourceArn, tags: await tagsOf(ctx, resourceArn) };
+function byArn({ resourceArn }: { resourceArn: string }, ctx: Context): ResourceRef {
+  return taggedResource(ctx, resourceArn);
 }
 
 /** @throws InvalidResourceArnException, RepositoryDoesNotExistException unless the ARN is that of a repository here */
@@ -39,8 +47,8 @@ async function requireRepository(source: Context | Tx, ctx: Context, resourceArn
 }
 
 export const TagResource: Op<'TagResource'> = {
-  resource: taggedResource,
-  conditions: (input) => tagConditions(input.tags),
+  resource: byArn,
+  conditions: (input) => requestTagKeys(input.tags),
   async handle({ resourceArn, tags }, ctx) {
     await ctx.tx(async (tx) => {
       await requireRepository(tx, ctx, resourceArn);
@@ -52,7 +60,7 @@ export const TagResource: Op<'TagResource'> = {
 };
 
 export const UntagResource: Op<'UntagResource'> = {
-  resource: taggedResource,
+  resource: byArn,
   conditions: (input) => ({ 'aws:TagKeys': input.tagKeys }),
   async handle({ resourceArn, tagKeys }, ctx) {
     await ctx.tx(async (tx) => {
@@ -64,7 +72,7 @@ export const UntagResource: Op<'UntagResource'> = {
 };
 
 export const ListTagsForResource: Op<'ListTagsForResource'> = {
-  resource: taggedResource,
+  resource: byArn,
   async handle({ resourceArn }, ctx) {
     await requireRepository(ctx, ctx, resourceArn);
     return { tags: await tagsOf(ctx, resourceArn) };

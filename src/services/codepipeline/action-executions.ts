@@ -4,7 +4,7 @@ import { cursorOf, page } from '../../kernel/page.ts';
 import type { Operation, OperationName } from '../../kernel/service.ts';
 import { errorOf } from './pipeline-state.ts';
 import { invalidToken } from './pipelines.ts';
-import { pipelineArn } from './resources.ts';
+import { pipelineResource } from './resources.ts';
 import { executionById, pipelineByName, tables } from './store.ts';
 import type { ActionRow } from './tables.ts';
 
@@ -14,7 +14,7 @@ const PAGE = 100;
 
 /** Lists the runs of actions, the newest first. */
 export const ListActionExecutions: Op<'ListActionExecutions'> = {
-  resource: (input, ctx) => pipelineArn(ctx, input.pipelineName),
+  resource: (input, ctx) => pipelineResource(ctx, input.pipelineName),
   async handle({ pipelineName, filter, maxResults: limit = PAGE, nextToken }, ctx) {
     const pipeline = await pipelineByName(ctx, ctx, pipelineName);
     const latest = filter?.latestInPipelineExecution;

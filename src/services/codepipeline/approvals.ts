@@ -4,7 +4,7 @@ import { fault } from '../../kernel/fault.ts';
 import type { Operation, OperationName } from '../../kernel/service.ts';
 import { callerArn } from './callers.ts';
 import { settle } from './outcome.ts';
-import { actionArn } from './resources.ts';
+import { actionResource } from './resources.ts';
 import { type Pipeline, pipelineByName, stageIndexOf, tables } from './store.ts';
 import type { ActionRow } from './tables.ts';
 
@@ -12,7 +12,7 @@ type Op<N extends OperationName<typeof sdk>> = Operation<typeof sdk, N>;
 
 /** Answers an approval request: once, by its own token, before its time is over (P4). */
 export const PutApprovalResult: Op<'PutApprovalResult'> = {
-  resource: (input, ctx) => actionArn(ctx, input.pipelineName, input.stageName, input.actionName),
+  resource: (input, ctx) => actionResource(ctx, input.pipelineName, input.stageName, input.actionName),
   async handle({ pipelineName, stageName, actionName, token, result }, ctx) {
     const approvedAt = ctx.now();
     await ctx.tx(async (tx) => {

@@ -8,7 +8,7 @@ import { startTrigger } from './callers.ts';
 import { advance } from './engine.ts';
 import { pipelineStateChange, stageStateChange } from './events.ts';
 import { invalidToken } from './pipelines.ts';
-import { pipelineArn } from './resources.ts';
+import { pipelineResource } from './resources.ts';
 import { artifactRevisions, sourceActionsOf, sourceRevisions } from './revisions.ts';
 import { startExecution } from './start.ts';
 import { executionById, findExecution, type Pipeline, pipelineByName, tables } from './store.ts';
@@ -20,7 +20,7 @@ const PAGE = 100;
 
 /** Starts an execution; a token that was used before gives back the execution that it started. */
 export const StartPipelineExecution: Op<'StartPipelineExecution'> = {
-  resource: (input, ctx) => pipelineArn(ctx, input.name),
+  resource: (input, ctx) => pipelineResource(ctx, input.name),
   async handle({ name, clientRequestToken: token, variables, sourceRevisions: revisions }, ctx) {
     const pipelineExecutionId = await ctx.tx(async (tx) => {
       const pipeline = await pipelineByName(tx, ctx, name);
@@ -64,7 +64,7 @@ function checkRevisions({ declaration }: Pipeline, revisions: readonly sdk.Sourc
 
 /** Stops an execution: after what runs, or at once. */
 export const StopPipelineExecution: Op<'StopPipelineExecution'> = {
-  resource: (input, ctx) => pipelineArn(ctx, input.pipelineName),
+  resource: (input, ctx) => pipelineResource(ctx, input.pipelineName),
   async handle({ pipelineName, pipelineExecutionId: id, abandon = false, reason }, ctx) {
     await ctx.tx(async (tx) => {
       const pipeline = await pipelineByName(tx, ctx, pipelineName);
@@ -112,7 +112,7 @@ function checkStoppable(execution: ExecutionRow | undefined, abandon: boolean): 
 }
 
 export const GetPipelineExecution: Op<'GetPipelineExecution'> = {
-  resource: (input, ctx) => pipelineArn(ctx, input.pipelineName),
+  resource: (input, ctx) => pipelineResource(ctx, input.pipelineName),
   async handle({ pipelineName, pipelineExecutionId }, ctx) {
     const pipeline = await pipelineByName(ctx, ctx, pipelineName);
     const execution = await executionById(ctx, pipeline, pipelineExecutionId);
@@ -145,7 +145,7 @@ function runFacts(execution: ExecutionRow) {
 
 /** Lists the executions, the newest first. */
 export const ListPipelineExecutions: Op<'ListPipelineExecutions'> = {
-  resource: (input, ctx) => pipelineArn(ctx, input.pipelineName),
+  resource: (input, ctx) => pipelineResource(ctx, input.pipelineName),
   async handle({ pipelineName, maxResults: limit = PAGE, nextToken, filter }, ctx) {
     const pipeline = await pipelineByName(ctx, ctx, pipelineName);
     const stageName = filter?.succeededInStage?.stageName;

@@ -2,7 +2,7 @@ import type * as sdk from '@aws-sdk/client-codepipeline';
 import type { Context } from '../../kernel/context.ts';
 import type { Operation, OperationName } from '../../kernel/service.ts';
 import type { FoundRevision } from './providers/provider.ts';
-import { pipelineArn } from './resources.ts';
+import { pipelineResource } from './resources.ts';
 import { type Pipeline, pipelineByName, tables } from './store.ts';
 import type { ActionRow, ExecutionRow, TransitionRow } from './tables.ts';
 
@@ -10,7 +10,7 @@ type Op<N extends OperationName<typeof sdk>> = Operation<typeof sdk, N>;
 
 /** Shows where the pipeline's executions are: stage by stage, action by action, the latest of each. */
 export const GetPipelineState: Op<'GetPipelineState'> = {
-  resource: (input, ctx) => pipelineArn(ctx, input.name),
+  resource: (input, ctx) => pipelineResource(ctx, input.name),
   async handle({ name }, ctx) {
     const pipeline = await pipelineByName(ctx, ctx, name);
     const gates = await tables(ctx)

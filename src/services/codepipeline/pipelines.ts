@@ -3,11 +3,11 @@ import type { Context, Tx } from '../../kernel/context.ts';
 import { fault } from '../../kernel/fault.ts';
 import { cursorOf, page } from '../../kernel/page.ts';
 import type { Operation, OperationName } from '../../kernel/service.ts';
-import { deleteAllTags, putTags } from '../../kernel/tags.ts';
+import { deleteAllTags, putTags, requestTagKeys } from '../../kernel/tags.ts';
 import { callerArn } from './callers.ts';
 import { deleteEverything } from './deletion.ts';
 import { advance } from './engine.ts';
-import { pipelineArn } from './resources.ts';
+import { pipelineArn, pipelineResource } from './resources.ts';
 import { requireRoles } from './roles.ts';
 import { replaceSources } from './sources.ts';
 import { startExecution } from './start.ts';
@@ -25,6 +25,7 @@ const MAX_LISTED = 1_000;
 /** Creates a pipeline and starts its first execution. */
 export const CreatePipeline: Op<'CreatePipeline'> = {
   resource: (input, ctx) => pipelineArn(ctx, input.pipeline.name!),
+  conditions: ({ tags = [] }) => requestTagKeys(tagsFrom(tags)),
   async handle({ pipeline: given, tags = [] }, ctx) {
     const declaration = admitStructure(given, 1, ctx);
     const name = declaration.name!;
@@ -81,7 +82,7 @@ async function writeDeclaration(tx: Tx, pipeline: Pipeline): Promise<void> {
 
 /** Replaces the declaration; executions of the earlier one finish what runs and are cancelled, as in AWS. */
 export const UpdatePipeline: Op<'UpdatePipeline'> = {
-  resource: (input, ctx) => pipelineArn(ctx, input.pipeline.name!),
+  resource: (input, ctx) => pipelineResource(ctx, input.pipeline.name!),
   async handle({ pipeline: given }, ctx) {
     admitStructure(given, 1, ctx);
     await requireRoles(ctx, given);
@@ -109,7 +110,7 @@ export const UpdatePipeline: Op<'UpdatePipeline'> = {
 };
 
 export const GetPipeline: Op<'GetPipeline'> = {
-  resource: (input, ctx) => pipelineArn(ctx, input.name),
+  resource: (input, ctx) => pipelineResource(ctx, input.name),
   async handle({ name, version }, ctx) {
     const pipeline = await pipelineByName(ctx, ctx, name);
     const declaration = version === undefined ? pipeline.declaration : await findDeclaration(ctx, pipeline.id, version);
@@ -169,7 +170,7 @@ export function invalidToken() {
 
 /** Deletes a pipeline with its history; what its actions left running elsewhere is stopped. One that is not there is fine. */
 export const DeletePipeline: Op<'DeletePipeline'> = {
-  resource: (input, ctx) => pipelineArn(ctx, input.name),
+  resource: (input, ctx) => pipelineResource(ctx, input.name),
   async handle({ name }, ctx) {
     await ctx.tx(async (tx) => {
       const pipeline = await findPipeline(tx, ctx, name);

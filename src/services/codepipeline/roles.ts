@@ -1,5 +1,6 @@
 import * as sdk from '@aws-sdk/client-codepipeline';
 import type * as stsSdk from '@aws-sdk/client-sts';
+import { requirePassRole } from '../../kernel/auth/pass-role.ts';
 import type { Context } from '../../kernel/context.ts';
 import { fault, isFault } from '../../kernel/fault.ts';
 import { pipelineArn } from './resources.ts';
@@ -65,8 +66,9 @@ export async function requireRoles(
   { name, roleArn, stages = [] }: sdk.PipelineDeclaration,
 ): Promise<void> {
   const actionRoles = new Set(stages.flatMap(({ actions = [] }) => actions.flatMap((action) => action.roleArn ?? [])));
+  const resource = pipelineArn(ctx, name!);
   for (const role of new Set([roleArn!, ...actionRoles])) {
-    await ctx.authorize('iam:PassRole', role, { 'iam:PassedToService': SERVICE });
+    await requirePassRole(ctx, { roleArn: role, service: SERVICE, resource, otherAccounts: role !== roleArn });
   }
   const place = { account: ctx.account, region: ctx.region, pipelineName: name! };
   const role = await assumed(`CodePipeline is not authorized to perform AssumeRole on role ${roleArn}`, () =>

@@ -5,7 +5,7 @@ import type { Operation, OperationName } from '../../kernel/service.ts';
 import { callerArn } from './callers.ts';
 import { advance } from './engine.ts';
 import { pipelineStateChange, stageStateChange } from './events.ts';
-import { stageArn } from './resources.ts';
+import { stageResource } from './resources.ts';
 import { requireRoom, startExecution } from './start.ts';
 import { executionById, findExecution, type Pipeline, pipelineByName, stageIndexOf, tables } from './store.ts';
 import type { ExecutionRow } from './tables.ts';
@@ -15,7 +15,7 @@ type Op<N extends OperationName<typeof sdk>> = Operation<typeof sdk, N>;
 
 /** Runs the failed actions of a stage again, or all of them. */
 export const RetryStageExecution: Op<'RetryStageExecution'> = {
-  resource: (input, ctx) => stageArn(ctx, input.pipelineName, input.stageName),
+  resource: (input, ctx) => stageResource(ctx, input.pipelineName, input.stageName),
   async handle({ pipelineName, stageName, pipelineExecutionId: id, retryMode }, ctx) {
     await ctx.tx(async (tx) => {
       const pipeline = await pipelineByName(tx, ctx, pipelineName);
@@ -92,7 +92,7 @@ async function resume(tx: Tx, ctx: Context, pipeline: Pipeline, execution: Execu
 
 /** Runs a stage again with what an earlier execution, which succeeded in it, worked with. */
 export const RollbackStage: Op<'RollbackStage'> = {
-  resource: (input, ctx) => stageArn(ctx, input.pipelineName, input.stageName),
+  resource: (input, ctx) => stageResource(ctx, input.pipelineName, input.stageName),
   async handle({ pipelineName, stageName, targetPipelineExecutionId }, ctx) {
     const pipelineExecutionId = await ctx.tx(async (tx) => {
       const pipeline = await pipelineByName(tx, ctx, pipelineName);
@@ -137,7 +137,7 @@ async function requireRollback(
 
 /** Closes the gate in front of a stage, or behind it. */
 export const DisableStageTransition: Op<'DisableStageTransition'> = {
-  resource: (input, ctx) => stageArn(ctx, input.pipelineName, input.stageName),
+  resource: (input, ctx) => stageResource(ctx, input.pipelineName, input.stageName),
   async handle({ pipelineName, stageName, transitionType, reason }, ctx) {
     await setTransition(ctx, pipelineName, stageName, transitionType, reason);
     return {};
@@ -145,7 +145,7 @@ export const DisableStageTransition: Op<'DisableStageTransition'> = {
 };
 
 export const EnableStageTransition: Op<'EnableStageTransition'> = {
-  resource: (input, ctx) => stageArn(ctx, input.pipelineName, input.stageName),
+  resource: (input, ctx) => stageResource(ctx, input.pipelineName, input.stageName),
   async handle({ pipelineName, stageName, transitionType }, ctx) {
     await setTransition(ctx, pipelineName, stageName, transitionType, undefined);
     return {};

@@ -3,7 +3,15 @@ import { parseArn } from '../../kernel/arn.ts';
 import type { Context, Tx } from '../../kernel/context.ts';
 import { fault } from '../../kernel/fault.ts';
 import type { Operation, OperationName } from '../../kernel/service.ts';
-import { putTags, removeTags, type Tags, tagProblem, tagsOf } from '../../kernel/tags.ts';
+import {
+  putTags,
+  removeTags,
+  requestTagKeys,
+  type Tags,
+  taggedResource,
+  tagProblem,
+  tagsOf,
+} from '../../kernel/tags.ts';
 import { findPipeline } from './store.ts';
 
 type Op<N extends OperationName<typeof sdk>> = Operation<typeof sdk, N>;
@@ -40,7 +48,8 @@ async function requirePipeline(source: Context | Tx, ctx: Context, text: string)
 }
 
 export const TagResource: Op<'TagResource'> = {
-  resource: (input) => input.resourceArn,
+  resource: ({ resourceArn }, ctx) => taggedResource(ctx, resourceArn),
+  conditions: ({ tags }) => requestTagKeys(tagsFrom(tags)),
   async handle({ resourceArn, tags }, ctx) {
     await ctx.tx(async (tx) => {
       await requirePipeline(tx, ctx, resourceArn);
@@ -52,7 +61,8 @@ export const TagResource: Op<'TagResource'> = {
 };
 
 export const UntagResource: Op<'UntagResource'> = {
-  resource: (input) => input.resourceArn,
+  resource: ({ resourceArn }, ctx) => taggedResource(ctx, resourceArn),
+  conditions: ({ tagKeys }) => ({ 'aws:TagKeys': tagKeys }),
   async handle({ resourceArn, tagKeys }, ctx) {
     await ctx.tx(async (tx) => {
       await requirePipeline(tx, ctx, resourceArn);
@@ -63,7 +73,7 @@ export const UntagResource: Op<'UntagResource'> = {
 };
 
 export const ListTagsForResource: Op<'ListTagsForResource'> = {
-  resource: (input) => input.resourceArn,
+  resource: ({ resourceArn }, ctx) => taggedResource(ctx, resourceArn),
   async handle({ resourceArn }, ctx) {
     await requirePipeline(ctx, ctx, resourceArn);
     const tags = await tagsOf(ctx, resourceArn);

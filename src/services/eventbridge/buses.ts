@@ -1,12 +1,12 @@
 import type * as sdk from '@aws-sdk/client-eventbridge';
 import type { Operation, OperationName } from '../../kernel/service.ts';
-import { busArn } from './resources.ts';
+import { busArn, busResource } from './resources.ts';
 import { DEFAULT_BUS, requireDefaultBus } from './store.ts';
 
 type Op<N extends OperationName<typeof sdk>> = Operation<typeof sdk, N>;
 
 export const DescribeEventBus: Op<'DescribeEventBus'> = {
-  resource: (_, ctx) => busArn(ctx),
+  resource: (_, ctx) => busResource(ctx),
   async handle(input, ctx) {
     requireDefaultBus(input.Name);
     return { Name: DEFAULT_BUS, Arn: busArn(ctx) };

@@ -3,7 +3,7 @@ import type { Context, EventDraft } from '../../kernel/context.ts';
 import type { Operation, OperationName } from '../../kernel/service.ts';
 import { commonFault } from '../../kernel/wire/errors.ts';
 import { compileEventPattern, matchesEvent } from './pattern.ts';
-import { busArn } from './resources.ts';
+import { busResource } from './resources.ts';
 import { requireDefaultBus } from './store.ts';
 
 type Op<N extends OperationName<typeof sdk>> = Operation<typeof sdk, N>;
@@ -17,7 +17,7 @@ const MAX_DETAIL_TYPE = 128;
 
 /** Takes events of the caller's own applications onto the bus; all that are well-formed, together. */
 export const PutEvents: Op<'PutEvents'> = {
-  resource: (_, ctx) => busArn(ctx),
+  resource: (_, ctx) => busResource(ctx),
   conditions: (input) => ({
     'events:source': input.Entries.flatMap(({ Source }) => Source ?? []),
     'events:detail-type': input.Entries.flatMap(({ DetailType }) => DetailType ?? []),

@@ -1,6 +1,11 @@
 import { arn } from '../../kernel/arn.ts';
 import type { Context } from '../../kernel/context.ts';
+import type { ResourceRef } from '../../kernel/service.ts';
+import { taggedResource } from '../../kernel/tags.ts';
 import { DEFAULT_BUS } from './store.ts';
+
+/** This service as trust policies and audit records name it. */
+export const SERVICE = 'events.amazonaws.com';
 
 type Place = Pick<Context, 'account' | 'region'>;
 
@@ -12,4 +17,13 @@ export function ruleArn({ account, region }: Place, name: string): string {
 /** ARN of the default bus. */
 export function busArn({ account, region }: Place): string {
   return arn('events', region, account, `event-bus/${DEFAULT_BUS}`);
+}
+
+/** What IAM evaluates for a rule, and for the bus. */
+export function ruleResource(ctx: Context, name: string): ResourceRef {
+  return taggedResource(ctx, ruleArn(ctx, name));
+}
+
+export function busResource(ctx: Context): ResourceRef {
+  return taggedResource(ctx, busArn(ctx));
 }

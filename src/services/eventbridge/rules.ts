@@ -1,12 +1,14 @@
 import * as sdk from '@aws-sdk/client-eventbridge';
+import { requirePassRole } from '../../kernel/auth/pass-role.ts';
+import { parseStrictJson } from '../../kernel/auth/policy-json.ts';
 import type { Context, Tx } from '../../kernel/context.ts';
 import { fault } from '../../kernel/fault.ts';
 import { cursorOf, page } from '../../kernel/page.ts';
-import type { Operation, OperationName } from '../../kernel/service.ts';
-import { deleteAllTags, putTags } from '../../kernel/tags.ts';
+import type { ConditionKeys, Operation, OperationName } from '../../kernel/service.ts';
+import { deleteAllTags, putTags, requestTagKeys } from '../../kernel/tags.ts';
 import { commonFault } from '../../kernel/wire/errors.ts';
 import { compileEventPattern } from './pattern.ts';
-import { ruleArn } from './resources.ts';
+import { ruleArn, ruleResource, SERVICE } from './resources.ts';
 import { parseSchedule } from './schedule.ts';
 import { nextRunOf, SCHEDULE } from './scheduling.ts';
 import { DEFAULT_BUS, findRule, type RuleRow, requireDefaultBus, ruleByName, tables } from './store.ts';
@@ -20,7 +22,12 @@ const PAGE = 100;
 
 /** Creates a rule or replaces what it says; its targets and tags stay. */
 export const PutRule: Op<'PutRule'> = {
-  resource: (input, ctx) => ruleArn(ctx, input.Name),
+  resource: (input, ctx) => ruleResource(ctx, input.Name),
+  conditions: (input, ctx) => ({
+    ...creatorKeys(input, ctx),
+    ...patternKeys(input.EventPattern),
+    ...requestTagKeys(tagsFrom(input.Tags ?? [])),
+  }),
   async handle(input, ctx) {
     const {
       Name: name,
@@ -33,7 +40,7 @@ export const PutRule: Op<'PutRule'> = {
     checkRule(input);
     checkTags(tags);
     if (roleArn !== undefined) {
-      await ctx.authorize('iam:PassRole', roleArn, { 'iam:PassedToService': 'events.amazonaws.com' });
+      await requirePassRole(ctx, { roleArn, service: SERVICE, resource: ruleArn(ctx, name) });
     }
     const now = ctx.now().getTime();
     const timing = { schedule_expression: schedule || null, updated_at: now };
@@ -63,6 +70,24 @@ export const PutRule: Op<'PutRule'> = {
     return { RuleArn: arn };
   },
 };
+
+/** Rules are seen in the account that made them alone. */
+export function creatorKeys(_input: unknown, { account }: Context): ConditionKeys {
+  return { 'events:creatorAccount': account };
+}
+
+/** The values that a pattern names for the source and kind of events; what the pattern must be is checked later. */
+function patternKeys(text: string | undefined): ConditionKeys {
+  const pattern = text ? parseStrictJson(text) : undefined;
+  if (typeof pattern !== 'object' || pattern === null) return {};
+  const { source, 'detail-type': detailType } = pattern as Record<string, unknown>;
+  const texts = (values: unknown) => (Array.isArray(values) ? values.filter((value) => typeof value === 'string') : []);
+  const [sources, types] = [texts(source), texts(detailType)];
+  return {
+    ...(sources.length === 0 ? {} : { 'events:source': sources }),
+    ...(types.length === 0 ? {} : { 'events:detail-type': types }),
+  };
+}
 
 function checkRule(input: sdk.PutRuleCommandInput): void {
   const { EventPattern: pattern, ScheduleExpression: schedule, State: state } = input;
@@ -94,7 +119,8 @@ async function checkQuota(tx: Tx, ctx: Context): Promise<void> {
 }
 
 export const DescribeRule: Op<'DescribeRule'> = {
-  resource: (input, ctx) => ruleArn(ctx, input.Name),
+  resource: (input, ctx) => ruleResource(ctx, input.Name),
+  conditions: creatorKeys,
   async handle(input, ctx) {
     requireDefaultBus(input.EventBusName);
     const rule = await ruleByName(ctx, ctx, input.Name);
@@ -146,7 +172,8 @@ function ruleOf(rule: RuleRow): sdk.Rule {
 }
 
 export const EnableRule: Op<'EnableRule'> = {
-  resource: (input, ctx) => ruleArn(ctx, input.Name),
+  resource: (input, ctx) => ruleResource(ctx, input.Name),
+  conditions: creatorKeys,
   async handle(input, ctx) {
     await setState(ctx, input.Name, input.EventBusName, 'ENABLED');
     return {};
@@ -154,7 +181,8 @@ export const EnableRule: Op<'EnableRule'> = {
 };
 
 export const DisableRule: Op<'DisableRule'> = {
-  resource: (input, ctx) => ruleArn(ctx, input.Name),
+  resource: (input, ctx) => ruleResource(ctx, input.Name),
+  conditions: creatorKeys,
   async handle(input, ctx) {
     await setState(ctx, input.Name, input.EventBusName, 'DISABLED');
     return {};
@@ -175,7 +203,8 @@ async function setState(ctx: Context, name: string, bus: string | undefined, sta
 
 /** Deletes a rule without targets; one that does not exist is fine. */
 export const DeleteRule: Op<'DeleteRule'> = {
-  resource: (input, ctx) => ruleArn(ctx, input.Name),
+  resource: (input, ctx) => ruleResource(ctx, input.Name),
+  conditions: creatorKeys,
   async handle(input, ctx) {
     requireDefaultBus(input.EventBusName);
     await ctx.tx(async (tx) => {

@@ -2,7 +2,15 @@ import * as sdk from '@aws-sdk/client-eventbridge';
 import type { Context, Tx } from '../../kernel/context.ts';
 import { fault } from '../../kernel/fault.ts';
 import type { Operation, OperationName } from '../../kernel/service.ts';
-import { putTags, removeTags, type Tags, tagProblem, tagsOf } from '../../kernel/tags.ts';
+import {
+  putTags,
+  removeTags,
+  requestTagKeys,
+  type Tags,
+  taggedResource,
+  tagProblem,
+  tagsOf,
+} from '../../kernel/tags.ts';
 import { commonFault } from '../../kernel/wire/errors.ts';
 import { busArn, ruleArn } from './resources.ts';
 import { ruleByName } from './store.ts';
@@ -35,7 +43,8 @@ async function requireResource(source: Context | Tx, ctx: Context, arn: string):
 }
 
 export const TagResource: Op<'TagResource'> = {
-  resource: (input) => input.ResourceARN,
+  resource: ({ ResourceARN: arn }, ctx) => taggedResource(ctx, arn),
+  conditions: ({ Tags: tags }) => requestTagKeys(tagsFrom(tags)),
   async handle(input, ctx) {
     const { ResourceARN: arn, Tags: tags = [] } = input;
     await ctx.tx(async (tx) => {
@@ -48,7 +57,8 @@ export const TagResource: Op<'TagResource'> = {
 };
 
 export const UntagResource: Op<'UntagResource'> = {
-  resource: (input) => input.ResourceARN,
+  resource: ({ ResourceARN: arn }, ctx) => taggedResource(ctx, arn),
+  conditions: ({ TagKeys: keys }) => ({ 'aws:TagKeys': keys }),
   async handle(input, ctx) {
     const { ResourceARN: arn, TagKeys: keys = [] } = input;
     await ctx.tx(async (tx) => {
@@ -60,7 +70,7 @@ export const UntagResource: Op<'UntagResource'> = {
 };
 
 export const ListTagsForResource: Op<'ListTagsForResource'> = {
-  resource: (input) => input.ResourceARN,
+  resource: ({ ResourceARN: arn }, ctx) => taggedResource(ctx, arn),
   async handle(input, ctx) {
     await requireResource(ctx, ctx, input.ResourceARN);
     const tags = await tagsOf(ctx, input.ResourceARN);

@@ -5,6 +5,7 @@ import { parseArn } from '../../kernel/arn.ts';
 import type { Context } from '../../kernel/context.ts';
 import { isFault } from '../../kernel/fault.ts';
 import { commonFault } from '../../kernel/wire/errors.ts';
+import { SERVICE } from './resources.ts';
 
 /** One event for one target. */
 export interface Invocation {
@@ -25,8 +26,6 @@ export interface TargetKind {
   /** Hands the event over; at least once, with the event's id as the key of idempotency. @throws Fault */
   invoke(invocation: Invocation, ctx: Context): Promise<void>;
 }
-
-const SERVICE = 'events.amazonaws.com';
 
 /** The kind of a target by its ARN, `undefined` where this server has none such. */
 export function targetKindOf(targetArn: string): TargetKind | undefined {

@@ -1,12 +1,13 @@
 import * as sdk from '@aws-sdk/client-eventbridge';
 import { parseArn } from '../../kernel/arn.ts';
+import { requirePassRole } from '../../kernel/auth/pass-role.ts';
 import type { Context } from '../../kernel/context.ts';
 import { fault } from '../../kernel/fault.ts';
 import { cursorOf, page } from '../../kernel/page.ts';
 import type { Operation, OperationName } from '../../kernel/service.ts';
 import { commonFault } from '../../kernel/wire/errors.ts';
-import { ruleArn } from './resources.ts';
-import { invalidToken } from './rules.ts';
+import { ruleArn, ruleResource, SERVICE } from './resources.ts';
+import { creatorKeys, invalidToken } from './rules.ts';
 import { requireDefaultBus, ruleByName, tables } from './store.ts';
 import { targetInputProblem } from './target-input.ts';
 import { targetKindOf } from './target-kinds.ts';
@@ -23,15 +24,18 @@ const UNDERSTOOD = new Set(['Id', 'Arn', 'RoleArn', 'Input', 'InputPath', 'Input
 
 /** Adds targets to a rule or replaces those with the same id. */
 export const PutTargets: Op<'PutTargets'> = {
-  resource: (input, ctx) => ruleArn(ctx, input.Rule),
-  conditions: (input) => ({ 'events:TargetArn': input.Targets.map(({ Arn }) => Arn!) }),
+  resource: (input, ctx) => ruleResource(ctx, input.Rule),
+  conditions: (input, ctx) => ({
+    ...creatorKeys(input, ctx),
+    'events:TargetArn': input.Targets.map(({ Arn }) => Arn!),
+  }),
   async handle(input, ctx) {
     const { Rule: name, Targets: targets } = input;
     requireDefaultBus(input.EventBusName);
     if (targets.length > MAX_ENTRIES) throw limitExceeded();
     for (const target of targets) checkTarget(target);
     for (const roleArn of new Set(targets.flatMap(({ RoleArn }) => RoleArn ?? []))) {
-      await ctx.authorize('iam:PassRole', roleArn, { 'iam:PassedToService': 'events.amazonaws.com' });
+      await requirePassRole(ctx, { roleArn, service: SERVICE, resource: ruleArn(ctx, name) });
     }
     await ctx.tx(async (tx) => {
       const rule = await ruleByName(tx, ctx, name);
@@ -74,7 +78,8 @@ function checkTarget(target: sdk.Target): void {
 }
 
 export const RemoveTargets: Op<'RemoveTargets'> = {
-  resource: (input, ctx) => ruleArn(ctx, input.Rule),
+  resource: (input, ctx) => ruleResource(ctx, input.Rule),
+  conditions: creatorKeys,
   async handle(input, ctx) {
     requireDefaultBus(input.EventBusName);
     await ctx.tx(async (tx) => {
@@ -90,7 +95,8 @@ export const RemoveTargets: Op<'RemoveTargets'> = {
 };
 
 export const ListTargetsByRule: Op<'ListTargetsByRule'> = {
-  resource: (input, ctx) => ruleArn(ctx, input.Rule),
+  resource: (input, ctx) => ruleResource(ctx, input.Rule),
+  conditions: creatorKeys,
   async handle(input, ctx) {
     requireDefaultBus(input.EventBusName);
     const rule = await ruleByName(ctx, ctx, input.Rule);

@@ -1,4 +1,5 @@
 import * as sdk from '@aws-sdk/client-iam';
+import { requirePassRole } from '../../kernel/auth/pass-role.ts';
 import type { Context, Tx } from '../../kernel/context.ts';
 import { fault } from '../../kernel/fault.ts';
 import type { Operation, OperationName } from '../../kernel/service.ts';
@@ -112,7 +113,8 @@ export const AddRoleToInstanceProfile: Op<'AddRoleToInstanceProfile'> = {
   resource: ({ InstanceProfileName: name }, ctx) => entityResource(ctx, 'instance-profile', name),
   async handle({ InstanceProfileName: name, RoleName: roleName }, ctx) {
     const target = await entityByName(ctx, ctx.account, 'role', roleName);
-    await ctx.authorize('iam:PassRole', entityArn('role', target), { 'iam:PassedToService': 'ec2.amazonaws.com' });
+    const { arn: resource } = await entityResource(ctx, 'instance-profile', name);
+    await requirePassRole(ctx, { roleArn: entityArn('role', target), service: 'ec2.amazonaws.com', resource });
     await ctx.tx(async (tx) => {
       const profile = await entityByName(tx, ctx.account, 'instance-profile', name);
       const role = await entityByName(tx, ctx.account, 'role', roleName);
