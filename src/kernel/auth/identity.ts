@@ -60,6 +60,14 @@ export interface Credential {
   readonly caller: Caller;
 }
 
+/** A public key by which a user proves himself to a git door. */
+export interface SshPublicKey {
+  readonly caller: UserCaller;
+  /** Type and key in Base64, without a comment: `ssh-rsa AAAA...`, `ssh-ed25519 AAAA...`, `ecdsa-sha2-nistp256 AAAA...`. */
+  readonly publicKey: string;
+  readonly active: boolean;
+}
+
 /** The policies that decide what a caller may do, compiled. */
 export interface CallerPolicies {
   readonly identity: readonly CompiledPolicy[];
@@ -116,6 +124,14 @@ export interface IdentitySource {
   policiesOf(caller: Caller): CallerPolicies | Promise<CallerPolicies>;
   /** Checks a password made by CreateServiceSpecificCredential, in constant time. */
   verifyServicePassword(service: string, userName: string, password: string): Promise<Caller | undefined>;
+  /** The SSH public key of that id (`APKA...`) and its user; undefined when there is none. An inactive one proves nothing. */
+  findSshKey(sshPublicKeyId: string): Promise<SshPublicKey | undefined>;
+  /**
+   * Checks a code of an MFA device that the caller (a user, or root) has enabled, and spends it: a code counts once. False
+   * also while the device rests after too many wrong codes. Opens a transaction of its own: not to be called inside one.
+   * @param serialNumber the device's ARN
+   */
+  verifyMfa(caller: Caller, serialNumber: string, tokenCode: string): Promise<boolean>;
   /** The role of that ARN; undefined when there is none. */
   findRole(roleArn: string): Promise<AssumableRole | undefined>;
   /** The document of a managed policy's default version; undefined when there is none. */

@@ -15,6 +15,11 @@ export const GetAccountSummary: Op<'GetAccountSummary'> = {
       .select((e) => e.fn.countAll<number>().as('n'))
       .where('account', '=', ctx.account)
       .executeTakeFirstOrThrow();
+    const devices = await tables(ctx)
+      .selectFrom('iam_mfa_devices')
+      .select('user_id')
+      .where('account', '=', ctx.account)
+      .execute();
     const SummaryMap: Record<string, number> = {
       Users: await countEntities(ctx, 'user'),
       Groups: await countEntities(ctx, 'group'),
@@ -31,9 +36,9 @@ export const GetAccountSummary: Op<'GetAccountSummary'> = {
       AttachedPoliciesPerUserQuota: QUOTAS.attachedPolicies,
       AttachedPoliciesPerGroupQuota: QUOTAS.attachedPolicies,
       AttachedPoliciesPerRoleQuota: QUOTAS.attachedPolicies,
-      MFADevices: 0,
-      MFADevicesInUse: 0,
-      AccountMFAEnabled: 0,
+      MFADevices: devices.length,
+      MFADevicesInUse: devices.filter(({ user_id }) => user_id !== null).length,
+      AccountMFAEnabled: devices.some(({ user_id }) => user_id === ctx.account) ? 1 : 0,
       AccountAccessKeysPresent: 1,
     };
     return { SummaryMap };

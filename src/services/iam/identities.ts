@@ -6,6 +6,7 @@ import type {
   Credential,
   IdentitySource,
   SessionDraft,
+  SshPublicKey,
   TemporaryCredentials,
   UserCaller,
 } from '../../kernel/auth/identity.ts';
@@ -13,6 +14,7 @@ import type { Context, Tx } from '../../kernel/context.ts';
 import { compileDocument } from './documents.ts';
 import { KeyUse } from './key-use.ts';
 import { findManagedDocument } from './managed-documents.ts';
+import { spendCode } from './mfa-codes.ts';
 import { type OwnerPolicies, policiesOfRole, policiesOfUser } from './owner-policies.ts';
 import { PasswordGuard } from './password-guard.ts';
 import { ReadCache } from './read-cache.ts';
@@ -41,6 +43,7 @@ export class Identities implements IdentitySource {
   readonly #policies: ReadCache<OwnerPolicies>;
   readonly #roles: ReadCache<AssumableRole>;
   readonly #passwords: ReadCache<PasswordRecord>;
+  readonly #sshKeys: ReadCache<SshPublicKey>;
   readonly #guard: PasswordGuard;
 
   constructor(ctx: Context) {
@@ -51,6 +54,7 @@ export class Identities implements IdentitySource {
     this.#policies = new ReadCache(ctx.clock, options);
     this.#roles = new ReadCache(ctx.clock, options);
     this.#passwords = new ReadCache(ctx.clock, options);
+    this.#sshKeys = new ReadCache(ctx.clock, options);
     this.#guard = new PasswordGuard(ctx.clock, ctx.secrets);
     this.keyUse = new KeyUse(ctx);
   }
@@ -61,6 +65,7 @@ export class Identities implements IdentitySource {
     this.#policies.clear();
     this.#roles.clear();
     this.#passwords.clear();
+    this.#sshKeys.clear();
   }
 
   findCredential(accessKeyId: string): Credential | undefined | Promise<Credential | undefined> {
@@ -133,6 +138,23 @@ export class Identities implements IdentitySource {
     const record = await this.#passwords.get(userName, () => this.#loadPassword(userName));
     const usable = record?.active === true && record.service === service ? record : undefined;
     return this.#guard.matches(userName, password, usable?.credentialId, usable?.digest) ? usable?.caller : undefined;
+  }
+
+  async findSshKey(sshPublicKeyId: string): Promise<SshPublicKey | undefined> {
+    return this.#sshKeys.get(sshPublicKeyId, async () => {
+      const row = await tables(this.#ctx)
+        .selectFrom('iam_ssh_keys as k')
+        .innerJoin('iam_users as u', 'u.id', 'k.user_id')
+        .select(['k.public_key', 'k.status', 'u.id', 'u.account', 'u.name', 'u.path'])
+        .where('k.id', '=', sshPublicKeyId)
+        .executeTakeFirst();
+      return row && { caller: userCaller(row), publicKey: row.public_key, active: row.status === 'Active' };
+    });
+  }
+
+  async verifyMfa(caller: Caller, serialNumber: string, tokenCode: string): Promise<boolean> {
+    if (caller.type !== 'IAMUser' && caller.type !== 'Root') return false;
+    return spendCode(this.#ctx, caller.principalId, serialNumber, tokenCode);
   }
 
   async #loadPassword(userName: string): Promise<PasswordRecord | undefined> {

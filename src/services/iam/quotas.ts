@@ -5,6 +5,8 @@ import { type Fault, fault } from '../../kernel/fault.ts';
 export const QUOTAS = {
   accessKeysPerUser: 2,
   serviceCredentialsPerUser: 2,
+  sshKeysPerUser: 5,
+  mfaDevicesPerUser: 8,
   groupsPerUser: 10,
   attachedPolicies: 10,
   policyVersions: 5,

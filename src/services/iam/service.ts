@@ -9,11 +9,13 @@ import { Identities } from './identities.ts';
 import * as inlinePolicies from './inline-policies.ts';
 import * as instanceProfiles from './instance-profiles.ts';
 import * as managedPolicies from './managed-policies.ts';
+import * as mfaDevices from './mfa-devices.ts';
 import * as policyEntities from './policy-entities.ts';
 import * as policyVersions from './policy-versions.ts';
 import * as roles from './roles.ts';
 import * as serviceSpecificCredentials from './service-specific-credentials.ts';
 import * as simulation from './simulation.ts';
+import * as sshPublicKeys from './ssh-public-keys.ts';
 import { migrations } from './tables.ts';
 import * as tagging from './tagging.ts';
 import { closedToUserSessions } from './user-sessions.ts';
@@ -38,11 +40,13 @@ export const iam = defineService({
     inlinePolicies,
     instanceProfiles,
     managedPolicies,
+    mfaDevices,
     policyEntities,
     policyVersions,
     roles,
     serviceSpecificCredentials,
     simulation,
+    sshPublicKeys,
     tagging,
     users,
   ]),

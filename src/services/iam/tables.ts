@@ -1,6 +1,7 @@
 import type { Kysely } from 'kysely';
 import type { Context, Tx } from '../../kernel/context.ts';
 import type { Migrations } from '../../kernel/store/migrate.ts';
+import { type CredentialTables, credentialMigrations } from './credential-tables.ts';
 
 /** What users, groups, roles and managed policies have in common. */
 export interface EntityRow {
@@ -94,7 +95,7 @@ export interface AccountAliasRow {
   account: string;
   alias: string;
 }
-export interface IamTables {
+export interface IamTables extends CredentialTables {
   iam_users: UserRow;
   iam_groups: GroupRow;
   iam_roles: RoleRow;
@@ -130,6 +131,7 @@ function entityTable(schema: Schema, name: string) {
 }
 
 export const migrations: Migrations = {
+  ...credentialMigrations,
   '0001-identities': {
     async up({ schema }) {
       await entityTable(schema, 'iam_users').addColumn('boundary_arn', 'text').execute();

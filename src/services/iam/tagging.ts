@@ -5,6 +5,7 @@ import { putTags, removeTags, tagsOf } from '../../kernel/tags.ts';
 import { changeIdentities } from './identities.ts';
 import { managedPolicyResource, policyByArn, refuseAwsManaged } from './managed-policies.ts';
 import { slicePage } from './markers.ts';
+import { deviceBySerial, mfaResource } from './mfa-devices.ts';
 import { type EntityKind, entityArn, entityByName, entityResource } from './store.ts';
 import { checkTags, tagConditions, tagsFrom, toTags } from './tag-sets.ts';
 
@@ -126,4 +127,24 @@ export const UntagInstanceProfile: Op<'UntagInstanceProfile'> = {
 export const ListInstanceProfileTags: Op<'ListInstanceProfileTags'> = {
   resource: ({ InstanceProfileName: name }, ctx) => entityResource(ctx, 'instance-profile', name),
   handle: (input, ctx) => list(ctx, named(ctx, 'instance-profile', input.InstanceProfileName), input),
+};
+
+const device =
+  (ctx: Context, serial: string): Finder =>
+  async (source) =>
+    (await deviceBySerial(source, ctx, serial)).serial;
+
+export const TagMFADevice: Op<'TagMFADevice'> = {
+  resource: mfaResource,
+  conditions: ({ Tags }) => tagConditions(Tags),
+  handle: (input, ctx) => tag(ctx, device(ctx, input.SerialNumber), input.Tags),
+};
+export const UntagMFADevice: Op<'UntagMFADevice'> = {
+  resource: mfaResource,
+  conditions: untagConditions,
+  handle: (input, ctx) => untag(ctx, device(ctx, input.SerialNumber), input.TagKeys),
+};
+export const ListMFADeviceTags: Op<'ListMFADeviceTags'> = {
+  resource: mfaResource,
+  handle: (input, ctx) => list(ctx, device(ctx, input.SerialNumber), input),
 };

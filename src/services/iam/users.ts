@@ -83,7 +83,7 @@ export const GetUser: Op<'GetUser'> = {
 };
 
 /** IAM shows the root user without a name: only its account, ARN and age. */
-function rootUser({ account }: Context): sdk.User {
+export function rootUser({ account }: Context): sdk.User {
   const shown: Partial<sdk.User> = {
     UserId: account,
     Arn: `arn:aws:iam::${account}:root`,
@@ -164,6 +164,12 @@ async function requireBareUser(tx: Tx, userId: string): Promise<void> {
   }
   if (await has(db.selectFrom('iam_service_credentials').select('id').where('user_id', '=', userId))) {
     throw conflict('delete service specific credentials');
+  }
+  if (await has(db.selectFrom('iam_ssh_keys').select('id').where('user_id', '=', userId))) {
+    throw conflict('delete SSH public keys');
+  }
+  if (await has(db.selectFrom('iam_mfa_devices').select('serial').where('user_id', '=', userId))) {
+    throw conflict('delete MFA device');
   }
 }
 
