@@ -2,7 +2,7 @@ import { ATOMIC_FAILED } from '../../git/change.ts';
 import { parentNames } from '../../git/ref-name.ts';
 import { type RefUpdate, type RepositoryChange, STALE } from '../../git/truth.ts';
 import type { Context, RecordedEvent, Tx } from '../../kernel/context.ts';
-import { type MovedRef, repositoryStateChange } from './events.ts';
+import { type MergeFacts, type MovedRef, repositoryStateChange } from './events.ts';
 import { BRANCHES, findRef, findRepositoryById } from './store.ts';
 import { type RepositoryRow, tables } from './tables.ts';
 import { packRow } from './truth.ts';
@@ -10,6 +10,10 @@ import { packRow } from './truth.ts';
 export interface MoveOptions {
   /** The audit record of the change, written with it; for pushes, as API calls have theirs. */
   record?(repository: RepositoryRow, moved: readonly MovedRef[]): RecordedEvent;
+  /** What the events of the moved references tell about the merge that moved them. */
+  merge?: MergeFacts;
+  /** Further changes of the same transaction; a fault undoes all of it. Not called where nothing moves. */
+  within?(tx: Tx, repository: RepositoryRow): Promise<void>;
 }
 
 /** Undoes the transaction of an atomic push. */
@@ -69,16 +73,17 @@ async function moveWithin(
   }
   await touch(tx, repository, repository.head ?? firstBranch(moved), ctx.now());
   for (const ref of moved) {
-    const event = repositoryStateChange(repository, ref, ctx.caller);
+    const event = repositoryStateChange(repository, ref, ctx.caller, options.merge);
     if (event !== undefined) await tx.emit(event);
   }
+  await options.within?.(tx, repository);
   if (options.record !== undefined) await tx.record(options.record(repository, moved));
   return refused;
 }
 
 /** Answers what was moved, or why it was not. */
 async function moveOne(tx: Tx, repository: RepositoryRow, update: RefUpdate): Promise<MovedRef | string> {
-  const { name, from, to, peeled } = update;
+  const { name, from, to, peeled, forced } = update;
   const present = await findRef(tx, repository.id, name);
   if ((present?.object_id ?? null) !== from) return STALE;
   if (to === null && name === repository.head) return 'deletion of the current branch prohibited';
@@ -100,7 +105,8 @@ async function moveOne(tx: Tx, repository: RepositoryRow, update: RefUpdate): Pr
       .onConflict((c) => c.columns(['repository_id', 'name']).doUpdateSet({ object_id: to, peeled }))
       .execute();
   }
-  return { name, before: present === undefined ? null : (present.peeled ?? present.object_id), after: peeled ?? to };
+  const before = present === undefined ? null : (present.peeled ?? present.object_id);
+  return { name, forced, before, after: peeled ?? to };
 }
 
 /** A reference that would have to be a folder of the new one, or the other way round. */

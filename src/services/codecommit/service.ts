@@ -11,6 +11,7 @@ import { gitLifecycle } from './git-cache.ts';
 import { gitHttp } from './git-http.ts';
 import { memberFaults } from './member-faults.ts';
 import * as repositories from './repositories.ts';
+import { reviewMigrations } from './review-tables.ts';
 import { sourceArchive } from './source-archives.ts';
 import { migrations } from './tables.ts';
 import * as tagging from './tagging.ts';
@@ -32,7 +33,7 @@ export const codecommit = defineService({
   families: [branches, commits, createCommit, differences, fileChanges, files, repositories, tagging],
   routes: [gitHttp],
   reconcilers: [upkeep, removal],
-  migrations,
+  migrations: { ...migrations, ...reviewMigrations },
   lifecycle: gitLifecycle,
   provides: { sourceArchive },
   maxBodyBytes: MAX_BODY_BYTES,
