@@ -6,6 +6,7 @@ import { codecommit } from './services/codecommit/service.ts';
 import { codepipeline } from './services/codepipeline/service.ts';
 import { eventbridge } from './services/eventbridge/service.ts';
 import { iam } from './services/iam/service.ts';
+import { kms } from './services/kms/service.ts';
 import { s3 } from './services/s3/service.ts';
 import { sts } from './services/sts/service.ts';
 
@@ -19,5 +20,6 @@ export const services: readonly Service[] = [
   codecommit,
   codepipeline,
   eventbridge,
+  kms,
   s3,
 ];

@@ -9,6 +9,7 @@ import { CodeCommit } from '@aws-sdk/client-codecommit';
 import { CodePipeline } from '@aws-sdk/client-codepipeline';
 import { EventBridge } from '@aws-sdk/client-eventbridge';
 import { IAM } from '@aws-sdk/client-iam';
+import { KMS } from '@aws-sdk/client-kms';
 import { S3 } from '@aws-sdk/client-s3';
 import { STS } from '@aws-sdk/client-sts';
 import type { Clock } from '../src/kernel/clock.ts';
@@ -34,6 +35,7 @@ export interface Clients {
   codepipeline: CodePipeline;
   events: EventBridge;
   iam: IAM;
+  kms: KMS;
   logs: CloudWatchLogs;
   s3: S3;
   sts: STS;
@@ -46,6 +48,7 @@ const CLIENTS = {
   codepipeline: CodePipeline,
   events: EventBridge,
   iam: IAM,
+  kms: KMS,
   logs: CloudWatchLogs,
   s3: S3,
   sts: STS,

@@ -1,6 +1,7 @@
 import type { ErrorStyle } from './auth/auth-faults.ts';
 import type { Caller, IdentitySource, TemporaryCredentials } from './auth/identity.ts';
 import type { CompiledPolicy } from './auth/policy-grammar.ts';
+import type { PrincipalMatch } from './auth/principals.ts';
 import type { BusEvent, Context, KeyState, RoleOptions } from './context.ts';
 import type { OperationInput, OperationName, OperationOutput, SdkModule, ValidInput } from './operation-types.ts';
 import type { SourceArchive, SourceArchiveRequest } from './source-archive.ts';
@@ -20,6 +21,8 @@ export interface ResourceRef {
   policy?: CompiledPolicy;
   /** Without an Allow in `policy` nothing is allowed, whatever the caller's own policies say: roles and keys. */
   policyDecides?: boolean;
+  /** How a grant names the caller, where one allows the call: an Allow beside `policy` that needs no IAM policy (KMS). */
+  granted?: PrincipalMatch;
   /** Account that owns the resource where it is not the ARN's (S3 ARNs carry none). */
   account?: string;
   /** Tags, for `aws:ResourceTag/*`. A function is asked only when a policy asks for one. */

@@ -38,6 +38,7 @@ export async function authorizeCall(identity: IdentitySource, ctx: Context, call
       sessionPolicies: policies.session,
       resourcePolicy: resource.policy,
       resourcePolicyDecides: resource.policyDecides,
+      granted: resource.granted,
     };
     const evaluation = evaluate(request);
     if (evaluation.decision !== 'allow') {

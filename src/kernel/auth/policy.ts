@@ -23,6 +23,8 @@ export interface AuthorizationRequest {
   readonly resourcePolicy?: CompiledPolicy | undefined;
   /** For trust and key policies: without an Allow there nothing is allowed, whatever the identity's policies say. */
   readonly resourcePolicyDecides?: boolean | undefined;
+  /** How a grant names the caller: as good as an Allow of the resource's policy, also across accounts. */
+  readonly granted?: PrincipalMatch | undefined;
 }
 
 /** The decision and what it rests on. */
@@ -79,7 +81,7 @@ const NONE: readonly CompiledPolicy[] = [];
 
 function decide(request: AuthorizationRequest, subject: Subject): Evaluation {
   const { principal, resourcePolicy } = request;
-  const granted = resourcePolicy && grantOf(resourcePolicy, subject, principal);
+  const granted = closest(resourcePolicy && grantOf(resourcePolicy, subject, principal), request.granted);
   const byResource = (): Evaluation => ({ decision: 'allow', by: 'resource' });
   const noResourcePolicy: Evaluation = { decision: 'implicitDeny', by: 'resource' };
   if (principal.type === 'AWSService' || principal.type === 'Anonymous') {
@@ -87,11 +89,13 @@ function decide(request: AuthorizationRequest, subject: Subject): Evaluation {
   }
   const sameAccount = principal.account === request.resourceAccount;
   const resourceMustAllow = !sameAccount || request.resourcePolicyDecides === true;
-  if (sameAccount && (granted === 'self' || (granted === 'everyone' && principal.roleArn === undefined))) {
+  // A grant is given to one principal by name; his own account need not agree.
+  const resourceSuffices = sameAccount || (request.granted !== undefined && request.granted !== 'account');
+  if (resourceSuffices && (granted === 'self' || (granted === 'everyone' && principal.roleArn === undefined))) {
     return byResource();
   }
   // Naming the role (or everyone) spares a session its role's policies, but not its own limits.
-  const identityIsSpared = sameAccount && (granted === 'role' || granted === 'everyone');
+  const identityIsSpared = resourceSuffices && (granted === 'role' || granted === 'everyone');
   if (principal.type !== 'Root' && !identityIsSpared && !someAllow(request.identityPolicies, subject, principal)) {
     return { decision: 'implicitDeny', by: 'identity' };
   }
@@ -128,9 +132,14 @@ function grantOf(policy: CompiledPolicy, subject: Subject, who: PrincipalIdentit
     const { principals } = statement;
     if (principals === undefined) continue;
     const match = principals.negated ? 'everyone' : matchPrincipal(principals.element, who);
-    if (match !== undefined && (best === undefined || CLOSENESS.indexOf(match) < CLOSENESS.indexOf(best))) best = match;
+    best = closest(best, match);
   }
   return best;
+}
+
+function closest(one: PrincipalMatch | undefined, other: PrincipalMatch | undefined): PrincipalMatch | undefined {
+  if (one === undefined || other === undefined) return one ?? other;
+  return CLOSENESS.indexOf(other) < CLOSENESS.indexOf(one) ? other : one;
 }
 
 function applies(statement: CompiledStatement, subject: Subject, who: PrincipalIdentity): boolean {

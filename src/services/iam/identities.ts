@@ -11,13 +11,13 @@ import type {
   UserCaller,
 } from '../../kernel/auth/identity.ts';
 import type { Context, Tx } from '../../kernel/context.ts';
+import { ReadCache } from '../../kernel/store/read-cache.ts';
 import { compileDocument } from './documents.ts';
 import { KeyUse } from './key-use.ts';
 import { findManagedDocument } from './managed-documents.ts';
 import { spendCode } from './mfa-codes.ts';
 import { type OwnerPolicies, policiesOfRole, policiesOfUser } from './owner-policies.ts';
 import { PasswordGuard } from './password-guard.ts';
-import { ReadCache } from './read-cache.ts';
 import { findSession, openSession } from './sessions.ts';
 import { entityArn, findEntity } from './store.ts';
 import { tables } from './tables.ts';

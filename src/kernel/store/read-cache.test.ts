@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { systemClock } from '../../kernel/clock.ts';
+import { systemClock } from '../clock.ts';
 import { ReadCache } from './read-cache.ts';
 
 function setup(maxEntries = 10) {

@@ -1,0 +1,26 @@
+import * as sdk from '@aws-sdk/client-kms';
+import { defineService } from '../../kernel/define-service.ts';
+import * as aliases from './aliases.ts';
+import constraints from './constraints.generated.json' with { type: 'json' };
+import * as dataKeys from './data-keys.ts';
+import * as encrypt from './encrypt.ts';
+import * as keyPolicies from './key-policies.ts';
+import * as keys from './keys.ts';
+import { keyState } from './provided-states.ts';
+import { migrations } from './tables.ts';
+import * as tagging from './tagging.ts';
+
+/** KMS: keys that never leave it, and what is done with them. */
+export const kms = defineService({
+  name: 'kms',
+  sdk,
+  protocol: 'json-1.1',
+  signingName: 'kms',
+  iamPrefix: 'kms',
+  eventSource: 'kms.amazonaws.com',
+  targetPrefix: 'TrentService',
+  constraints,
+  families: [keys, keyPolicies, aliases, tagging, encrypt, dataKeys],
+  migrations,
+  provides: { keyState },
+});
