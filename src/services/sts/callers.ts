@@ -18,6 +18,8 @@ export const GetCallerIdentity: Op<'GetCallerIdentity'> = {
       case 'AWSService':
         return { UserId: caller.service, Account: account, Arn: `arn:aws:iam::${account}:service/${caller.service}` };
       case 'Anonymous':
+      case 'WebIdentityUser':
+      case 'SAMLUser':
         throw commonFault('MissingAuthenticationToken', 'Request is missing Authentication Token');
       default:
         return { UserId: caller.principalId, Account: caller.account, Arn: caller.arn };
