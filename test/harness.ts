@@ -79,10 +79,13 @@ export interface HarnessOptions {
   database?: Database;
 }
 
-const stacks = new WeakMap<TestContext, (() => unknown)[]>();
+/** What ends: a test, or a tool that starts a server. */
+type Ending = Pick<TestContext, 'after'>;
+
+const stacks = new WeakMap<Ending, (() => unknown)[]>();
 
 /** Runs `undo` when the test ends, the latest first: a server stops before its folder goes. */
-export function cleanUp(t: TestContext, undo: () => unknown): void {
+export function cleanUp(t: Ending, undo: () => unknown): void {
   const known = stacks.get(t);
   if (known !== undefined) {
     known.push(undo);
@@ -96,14 +99,14 @@ export function cleanUp(t: TestContext, undo: () => unknown): void {
 }
 
 /** A folder that goes away with the test. */
-export async function temporaryFolder(t: TestContext): Promise<string> {
+export async function temporaryFolder(t: Ending): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'slipway-test-'));
   cleanUp(t, () => rm(folder, { recursive: true, force: true }));
   return folder;
 }
 
 /** Starts a real server with its own data folder on a free port; it stops with the test. */
-export async function startServer(t: TestContext, options: HarnessOptions = {}): Promise<TestServer> {
+export async function startServer(t: Ending, options: HarnessOptions = {}): Promise<TestServer> {
   const data = options.settings?.data ?? (await temporaryFolder(t));
   const base = readConfig({ port: '0', 'ssh-port': '0', data, 'log-level': process.env['TEST_LOG'] ?? 'silent' }, {});
   const opened: { destroy(): void }[] = [];

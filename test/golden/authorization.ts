@@ -1,0 +1,59 @@
+import type { Context } from '../../src/kernel/context.ts';
+import type { AnyOperation, Service } from '../../src/kernel/service.ts';
+import { type Samples, validInput } from '../../src/kernel/testing/valid-input.ts';
+import { services } from '../../src/services.ts';
+import { SAMPLES } from './samples.ts';
+
+/** What an operation asks of IAM, for a sample of its input. */
+export interface Asked {
+  /** Undefined where nothing is asked. */
+  action: string | undefined;
+  /** ARNs, or `*`. */
+  resources: string[];
+  /** Names of the condition keys that it may bring beside the global ones. */
+  keys: string[];
+}
+
+export const samplesOf = (service: Service): Samples => SAMPLES[service.name] ?? {};
+
+/** What IAM is asked for an operation, from the operation itself. @param ctx of a caller who is nobody in particular */
+export async function askedOf(service: Service, name: string, ctx: Context): Promise<Asked> {
+  const operation = service.operations.get(name)!;
+  const shape = service.operationShape(name)!;
+  if (operation.action === null) return { action: undefined, resources: [], keys: [] };
+  const input = validInput(shape, service.constraints, samplesOf(service), false);
+  const { action = `${service.iamPrefix}:${name}` } = operation;
+  const resource = await operation.resource(input, ctx);
+  const resources = [resource].flat().map((one) => (typeof one === 'string' ? one : one.arn));
+  const whole = validInput(shape, service.constraints, samplesOf(service), true);
+  return {
+    action: typeof action === 'string' ? action : action(input),
+    resources,
+    keys: await keysOf(operation, whole, ctx),
+  };
+}
+
+async function keysOf(operation: AnyOperation, input: object, ctx: Context): Promise<string[]> {
+  const keys = Object.keys((await operation.conditions?.(input, ctx)) ?? {});
+  return [...new Set(keys.map((key) => key.replace(/\/.*/, '/*')))].sort();
+}
+
+/** Every operation that is implemented, with its IAM action, resource and condition keys. */
+export async function authorizationGolden(ctx: Context): Promise<string> {
+  const lines: string[] = [];
+  for (const service of services) {
+    for (const name of [...service.operations.keys()].sort()) lines.push(await lineOf(service, name, ctx));
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+async function lineOf(service: Service, name: string, ctx: Context): Promise<string> {
+  try {
+    const { action, resources, keys } = await askedOf(service, name, ctx);
+    const asked = action === undefined ? 'nothing before the call' : `${action} ${resources.join(' ')}`;
+    return `${service.name}:${name} ${[asked, ...keys].join(' ')}`;
+  } catch (error) {
+    // A sample is missing: the test of the matrix says so, the file stays whole.
+    return `${service.name}:${name} ! ${(error as Error).message}`;
+  }
+}
