@@ -15,8 +15,8 @@ writeFileSync('README.md', `${before}${README_START}\n${serviceTable()}${README_
 const endings: (() => unknown)[] = [];
 const server = await startServer({ after: (end) => endings.push(end as () => unknown) });
 try {
-  await makeSamples(server);
-  writeFileSync('test/golden/authorization.txt', await authorizationGolden(nobody(server)));
+  const made = await makeSamples(server);
+  writeFileSync('test/golden/authorization.txt', await authorizationGolden(made, nobody(server)));
 } finally {
   for (const end of endings) await end();
 }

@@ -20,11 +20,20 @@ const SAMPLE_TRUST = JSON.stringify({
   Statement: [{ Effect: 'Allow', Principal: { AWS: ACCOUNT }, Action: 'sts:AssumeRole' }],
 });
 
+/** By service. */
+export type AllSamples = Readonly<Record<string, Samples>>;
+
+/** What was made for the samples, and the ids that the server gave to it, with names for them. */
+export interface Made {
+  readonly samples: AllSamples;
+  readonly names: Readonly<Record<string, string>>;
+}
+
 /**
  * Values of members that the models alone do not tell, by service. Without one a member is `sample`, or what its
  * constraints demand; `null` leaves it out.
  */
-export const SAMPLES: Readonly<Record<string, Samples>> = {
+const SAMPLES: AllSamples = {
   cloudtrail: { ResourceIdList: [arn('cloudtrail', 'trail/sample')], ResourceId: arn('cloudtrail', 'trail/sample') },
   'cloudwatch-logs': {
     resourceArn: arn('logs', 'log-group:sample'),
@@ -59,14 +68,20 @@ export const SAMPLES: Readonly<Record<string, Samples>> = {
     AccessKeyId: 'AKIAIOSFODNN7EXAMPLE',
     UserName: 'sample',
   },
-  kms: { KeyId: 'alias/sample' },
+  kms: {
+    AliasName: 'alias/sample',
+    'CreateAlias.AliasName': 'alias/another',
+    Policy: SAMPLE_POLICY,
+    PolicyName: 'default',
+    NumberOfBytes: 16,
+  },
   s3: { Bucket: 'sample', Key: 'sample', CopySource: 'sample/sample', ExpectedBucketOwner: null },
   sts: { RoleArn: `arn:aws:iam::${ACCOUNT}:role/sample`, PrincipalArn: `arn:aws:iam::${ACCOUNT}:saml-provider/sample` },
 };
 
 /** Makes what operations must find before IAM can be asked: buckets carry their policy, roles their trust. */
-export async function makeSamples({ root_ }: TestServer): Promise<void> {
-  const { codecommit, iam, logs, s3 } = root_;
+export async function makeSamples({ root_ }: TestServer): Promise<Made> {
+  const { codecommit, iam, kms, logs, s3 } = root_;
   await s3.createBucket({ Bucket: 'sample' });
   await s3.putObject({ Bucket: 'sample', Key: 'sample', Body: CANARY, Metadata: { about: CANARY } });
   await iam.createRole({ RoleName: 'sample', AssumeRolePolicyDocument: SAMPLE_TRUST, Description: CANARY });
@@ -74,6 +89,15 @@ export async function makeSamples({ root_ }: TestServer): Promise<void> {
   await iam.createUser({ UserName: 'sample', Tags: [{ Key: 'about', Value: CANARY }] });
   await codecommit.createRepository({ repositoryName: 'sample', repositoryDescription: CANARY });
   await logs.createLogGroup({ logGroupName: 'sample', tags: { about: CANARY } });
+  const { KeyMetadata } = await kms.createKey({ Description: CANARY });
+  const KeyId = KeyMetadata!.KeyId!;
+  await kms.createAlias({ AliasName: 'alias/sample', TargetKeyId: KeyId });
+  const { CiphertextBlob } = await kms.encrypt({ KeyId, Plaintext: Buffer.from(CANARY) });
+  const keys = {
+    ...{ KeyId, TargetKeyId: KeyId, SourceKeyId: KeyId, DestinationKeyId: KeyId },
+    ...{ 'Decrypt.CiphertextBlob': CiphertextBlob, 'ReEncrypt.CiphertextBlob': CiphertextBlob },
+  };
+  return { samples: { ...SAMPLES, kms: { ...SAMPLES['kms'], ...keys } }, names: { [KeyId]: 'sample' } };
 }
 
 /** A context of the user `nobody`, who needs not exist. */
