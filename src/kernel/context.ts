@@ -76,6 +76,15 @@ export interface RecordedEvent {
 /** As KMS's DescribeKey says it; `NotFound` where there is no such key (any more). */
 export type KeyState = 'Enabled' | 'Disabled' | 'PendingDeletion' | 'PendingImport' | 'Unavailable' | 'NotFound';
 
+/** The form of a request's signature: in headers, in the query (presigned), or in the fields of a form (S3's POST). */
+export interface RequestSignature {
+  readonly form: 'header' | 'query' | 'form';
+  /** Epoch milliseconds, as signed. */
+  readonly signedAt: number;
+  /** The `x-amz-content-sha256` that came with it. */
+  readonly contentSha256?: string | undefined;
+}
+
 export interface RoleOptions {
   /** The service that assumes the role: `codepipeline.amazonaws.com`. */
   service: string;
@@ -94,6 +103,10 @@ export interface Context {
   /** Peer address of the request, or the service's name for calls from inside. */
   readonly sourceIp: string;
   readonly userAgent: string;
+  /** How the request was signed; absent for unsigned requests and for what services do by themselves. */
+  readonly signature: RequestSignature | undefined;
+  /** `1.3`, for a request that came over TLS. */
+  readonly tlsVersion: string | undefined;
   /** Services that forwarded this call on behalf of the caller, the first one first; empty for a direct call. */
   readonly calledVia: readonly string[];
   readonly config: Config;
@@ -146,7 +159,7 @@ export interface Context {
    */
   asService(service: string, account: string, region: string, sourceArn?: string): Context;
   /** The same context acting as another identified caller (a git client, a website visitor), in a region if one is given. */
-  withCaller(caller: Caller, region?: string): Context;
+  withCaller(caller: Caller, region?: string, signature?: RequestSignature): Context;
   /** Writes what waits of the audit trail, so that the caller sees his own calls. */
   flushAudit(): Promise<void>;
   /** Records what a data-plane route did (a git push): same form and place as an API call. */

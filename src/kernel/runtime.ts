@@ -5,7 +5,16 @@ import { authorizeCall } from './auth/authorize.ts';
 import type { Caller, IdentitySource, TemporaryCredentials } from './auth/identity.ts';
 import type { Clock } from './clock.ts';
 import type { Config } from './config.ts';
-import type { BusEvent, Context, EventDraft, KeyState, RecordedEvent, RoleOptions, Tx } from './context.ts';
+import type {
+  BusEvent,
+  Context,
+  EventDraft,
+  KeyState,
+  RecordedEvent,
+  RequestSignature,
+  RoleOptions,
+  Tx,
+} from './context.ts';
 import { WorkQueue } from './engine/work-queue.ts';
 import { writeWake } from './engine/work-table.ts';
 import { OutboxDispatcher, writeToOutbox } from './events/outbox.ts';
@@ -42,6 +51,8 @@ export interface CallFrame {
   userAgent: string;
   /** Services that act for the caller, the first one first. */
   calledVia?: readonly string[];
+  signature?: RequestSignature | undefined;
+  tlsVersion?: string | undefined;
   signal: () => AbortSignal;
   /** Runs within the first transaction of a mutating call, to write its audit record with the change. */
   firstTransaction?: (tx: AnyTransaction) => Promise<void>;
@@ -185,6 +196,12 @@ class KernelContext implements Context {
   get signal() {
     return this.#frame.signal();
   }
+  get signature() {
+    return this.#frame.signature;
+  }
+  get tlsVersion() {
+    return this.#frame.tlsVersion;
+  }
   get calledVia() {
     return this.#frame.calledVia ?? DIRECTLY;
   }
@@ -277,6 +294,8 @@ class KernelContext implements Context {
     const frame = { ...this.#frame, caller, sourceIp: options.service, userAgent: options.service };
     delete frame.firstTransaction;
     delete frame.calledVia;
+    delete frame.signature;
+    delete frame.tlsVersion;
     return new KernelContext(this.#kernel, frame);
   }
 
@@ -312,8 +331,8 @@ class KernelContext implements Context {
     return this.#kernel.serviceContext(service, account, region, sourceArn);
   }
 
-  withCaller(caller: Caller, region = this.region): Context {
-    return new KernelContext(this.#kernel, { ...this.#frame, caller, account: caller.account, region });
+  withCaller(caller: Caller, region = this.region, signature?: RequestSignature): Context {
+    return new KernelContext(this.#kernel, { ...this.#frame, caller, account: caller.account, region, signature });
   }
 
   flushAudit(): Promise<void> {

@@ -27,6 +27,16 @@ export interface ResourceRef {
   account?: string;
   /** Tags, for `aws:ResourceTag/*`. A function is asked only when a policy asks for one. */
   tags?: ResourceTags | (() => Promise<ResourceTags>);
+  /** Condition keys that have to be looked up: asked only when a policy names one. */
+  lazyKeys?: LazyKeys;
+  /** Condition keys that belong to the resource or to how it is reached. */
+  keys?: ConditionKeys;
+}
+
+/** Condition keys of one beginning, such as `s3:existingobjecttag/` (lower case), that cost a look-up. */
+export interface LazyKeys {
+  beginning: string;
+  read(): Promise<ConditionKeys>;
 }
 
 export type Resource = string | ResourceRef;
@@ -116,6 +126,22 @@ export interface Lifecycle {
   stop?(ctx: Context): Promise<void>;
 }
 
+/** A request that is over. */
+export interface AnsweredRequest {
+  request: HttpRequest;
+  /** Operation and labels, where they were found. */
+  target: RestTarget | undefined;
+  /** The caller's, or an anonymous one when nobody was authenticated. */
+  ctx: Context;
+  status: number;
+  /** Bytes of the body that the answer announced. */
+  bytes: number;
+  errorCode: string | undefined;
+  /** When it came, and how long it took. */
+  startedAt: Date;
+  tookMs: number;
+}
+
 /** What one service may provide to the kernel. */
 export interface Provided {
   identity?(ctx: Context): IdentitySource;
@@ -160,6 +186,14 @@ export interface ServiceDefinition {
   provides?: Provided;
   /** Finds the operation and path labels of a REST request where the model's paths do not tell (S3: buckets in host or path). */
   identify?(request: HttpRequest): RestTarget | undefined;
+  /** Headers of every answer to a request, errors included, beside those of its operation: CORS, protection of browsers. */
+  answerHeaders?(
+    request: HttpRequest,
+    target: RestTarget,
+    ctx: Context,
+  ): Readonly<Record<string, string>> | Promise<Readonly<Record<string, string>>>;
+  /** Told of every API request when it is over, for access logs. Cheap. */
+  answered?(answered: AnsweredRequest): void;
   /** Largest body that is read into memory, in bytes; streamed bodies have their own limits. Default 1 MiB. */
   maxBodyBytes?: number;
 }

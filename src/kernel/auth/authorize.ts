@@ -27,12 +27,19 @@ export async function authorizeCall(identity: IdentitySource, ctx: Context, call
   for (const resource of call.resources) {
     const resourceAccount = resource.account ?? (parseArn(resource.arn)?.account || caller.account);
     const tags = await resourceTags(resource, policies);
+    const looked = await lookedUpKeys(resource, policies);
     const request: AuthorizationRequest = {
       principal,
       action: call.action,
       resource: resource.arn,
       resourceAccount,
-      context: new ConditionContext(global, resourceKeys(resourceAccount, tags), call.conditions as Keys),
+      context: new ConditionContext(
+        global,
+        resourceKeys(resourceAccount, tags),
+        looked,
+        (resource.keys ?? NO_KEYS) as Keys,
+        call.conditions as Keys,
+      ),
       identityPolicies: policies.identity,
       boundary: policies.boundary,
       sessionPolicies: policies.session,
@@ -54,10 +61,25 @@ async function resourceTags(
   policies: CallerPolicies,
 ): Promise<ResourceTags | undefined> {
   if (typeof tags !== 'function') return tags;
-  const asks = (one: CompiledPolicy | undefined) => one?.asksForResourceTags === true;
-  const isAsked =
-    asks(policy) || asks(policies.boundary) || policies.identity.some(asks) || policies.session?.some(asks);
-  return isAsked ? tags() : undefined;
+  return someAsks(policy, policies, (one) => one.asksForResourceTags) ? tags() : undefined;
+}
+
+const NO_KEYS: Keys = {};
+
+async function lookedUpKeys({ lazyKeys, policy }: ResourceRef, policies: CallerPolicies): Promise<Keys> {
+  if (lazyKeys === undefined) return NO_KEYS;
+  const { beginning } = lazyKeys;
+  return someAsks(policy, policies, (one) => one.asksFor(beginning)) ? lazyKeys.read() : NO_KEYS;
+}
+
+function someAsks(
+  resourcePolicy: CompiledPolicy | undefined,
+  policies: CallerPolicies,
+  asks: (policy: CompiledPolicy) => boolean,
+): boolean {
+  if (resourcePolicy !== undefined && asks(resourcePolicy)) return true;
+  if (policies.boundary !== undefined && asks(policies.boundary)) return true;
+  return policies.identity.some(asks) || policies.session?.some(asks) === true;
 }
 
 /** The caller in the forms in which policies name principals. */

@@ -37,6 +37,8 @@ export interface CompiledPolicy {
   readonly name: string | undefined;
   /** Whether a condition or variable asks for a tag of the resource: only then are tags looked up. */
   readonly asksForResourceTags: boolean;
+  /** Whether the text holds this (lower case), such as the beginning of a condition key: only then is its value looked up. */
+  asksFor(fragment: string): boolean;
 }
 
 export interface ParseOptions {
@@ -92,10 +94,12 @@ function compilePolicy(text: string, { form, name }: ParseOptions): CompiledPoli
   checkSids(statements, form);
   for (const statement of statements) checkStatement(statement, form);
   const variables = version === '2012-10-17';
+  const lowerCase = text.toLowerCase();
   return Object.freeze({
     form,
     name,
-    asksForResourceTags: /resourcetag\//i.test(text),
+    asksForResourceTags: lowerCase.includes('resourcetag/'),
+    asksFor: (fragment: string) => lowerCase.includes(fragment),
     statements: Object.freeze(statements.map((statement) => compileStatement(statement, variables))),
   });
 }

@@ -1,7 +1,10 @@
 import { hash } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { TLSSocket } from 'node:tls';
 import { type Authenticated, authenticate, isSigned, readAuthorization } from '../auth/authenticate.ts';
+import { parseBasicTime } from '../auth/credential-scope.ts';
 import type { Caller } from '../auth/identity.ts';
+import type { RequestSignature } from '../context.ts';
 import { type CallFrame, createContext, type Kernel } from '../runtime.ts';
 import type { RestTarget, Route, Service } from '../service.ts';
 import { openStream, Permission, readBuffer } from './body.ts';
@@ -28,6 +31,13 @@ interface Progress {
   /** Tells a client that waits for it (`Expect: 100-continue`) to send the body. */
   readonly permission: Permission;
   service?: Service;
+  target?: RestTarget | undefined;
+  /** Of the caller once he is known. */
+  frame?: CallFrame;
+  headers?: Readonly<Record<string, string>>;
+  status?: number;
+  bytes?: number;
+  errorCode?: string;
 }
 
 /** Answers every request of the one port. */
@@ -62,6 +72,8 @@ export class Gateway {
       permission: new Permission(response, expectsContinue),
     };
     closeStalled(message, response);
+    const startedAt = this.#kernel.clock.now();
+    const startedMs = this.#kernel.clock.monotonicMs();
     try {
       if (this.#ready !== undefined) await this.#ready;
       const route = this.#routes.find((one) => one.matches(progress.request));
@@ -70,6 +82,17 @@ export class Gateway {
     } catch (error) {
       await this.#fail(error, progress);
     }
+    this.#tell(progress, startedAt, startedMs);
+  }
+
+  /** Tells the service of a request that is over. */
+  #tell(progress: Progress, startedAt: Date, startedMs: number): void {
+    const { service, request, target, status = 0, bytes = 0, errorCode } = progress;
+    if (service?.answered === undefined) return;
+    const frame = progress.frame ?? this.#frame(progress, this.#anonymous(), this.#kernel.config.region);
+    const tookMs = this.#kernel.clock.monotonicMs() - startedMs;
+    const ctx = createContext(this.#kernel, frame);
+    service.answered({ request, target, ctx, status, bytes, errorCode, startedAt, tookMs });
   }
 
   async #serveRoute(route: Route, progress: Progress): Promise<void> {
@@ -83,8 +106,8 @@ export class Gateway {
       authenticate: async () => {
         const { service } = this.#index.find(request);
         const parsed = readAuthorization(kernel, service, request);
-        const { caller, region } = await authenticate(kernel, service, request, parsed, undefined);
-        return createContext(kernel, this.#frame(progress, caller, region));
+        const auth = await authenticate(kernel, service, request, parsed, undefined);
+        return createContext(kernel, this.#frame(progress, auth.caller, auth.region, auth));
       },
     });
   }
@@ -92,18 +115,25 @@ export class Gateway {
   /** identify, authenticate, decode, then validate, authorise, handle and record (`invoke`), encode */
   async #serveApi(progress: Progress): Promise<void> {
     const { request, response, requestId } = progress;
+    const kernel = this.#kernel;
     const { service, operation } = this.#index.find(request);
     progress.service = service;
     const rest = isRest(service) ? (service.identify?.(request) ?? routeRest(service, request)) : undefined;
+    progress.target = rest;
+    if (rest !== undefined && service.answerHeaders !== undefined) {
+      const ctx = createContext(kernel, this.#frame(progress, this.#anonymous(), kernel.config.region));
+      progress.headers = await service.answerHeaders(request, rest, ctx);
+    }
     const { auth, body } = isStreamed(service, rest)
       ? await this.#authenticateStream(service, progress)
       : await this.#authenticateWhole(service, progress);
-    const frame = this.#frame(progress, auth?.caller ?? this.#anonymous(), auth?.region ?? this.#kernel.config.region);
+    const frame = this.#frame(progress, auth?.caller ?? this.#anonymous(), auth?.region ?? kernel.config.region, auth);
+    progress.frame = frame;
     const encoded = operationOf(service, operation, rest, request, body);
     const input = this.#decode(service, encoded, frame);
-    const output = await invoke(this.#kernel, service, encoded.shape.name, input, {
+    const output = await invoke(kernel, service, encoded.shape.name, input, {
       ...frame,
-      signal: hangUpSignal(response, this.#kernel),
+      signal: hangUpSignal(response, kernel),
     });
     await this.#send(encode(service, encoded.shape, output, requestId), progress);
   }
@@ -150,9 +180,11 @@ export class Gateway {
     return { type: 'Anonymous', account: this.#kernel.config.account };
   }
 
-  #frame(progress: Progress, caller: Caller, region: string): CallFrame {
+  #frame(progress: Progress, caller: Caller, region: string, auth?: Authenticated): CallFrame {
     const { message, headers } = progress.request;
     return {
+      ...(auth === undefined ? {} : { signature: signatureOf(auth) }),
+      ...(message.socket instanceof TLSSocket ? { tlsVersion: tlsVersionOf(message.socket) } : {}),
       caller,
       account: caller.account,
       region,
@@ -163,7 +195,11 @@ export class Gateway {
     };
   }
 
-  #send(answer: RestAnswer, { request, response, requestId, service }: Progress): Promise<void> {
+  #send(answer: RestAnswer, progress: Progress): Promise<void> {
+    const { request, response, requestId, service, headers } = progress;
+    if (headers !== undefined) Object.assign(answer.headers, headers);
+    progress.status = answer.status;
+    progress.bytes = bytesOf(answer);
     answer.headers['x-amzn-requestid'] = requestId;
     if (service?.errorStyle === 's3') answer.headers['x-amz-request-id'] = requestId;
     return sendAnswer(response, answer, request.method);
@@ -174,6 +210,7 @@ export class Gateway {
     const { request, response, requestId, service, permission } = progress;
     const style = service?.errorStyle ?? styleOf(request);
     const fault = spellFault(error, style, service?.errorSchema);
+    progress.errorCode = fault.code;
     if (!(response.destroyed && isHangUp(error))) this.#report(error, fault, progress);
     if (response.destroyed || response.headersSent) {
       response.destroy();
@@ -209,6 +246,21 @@ export class Gateway {
       'a request failed',
     );
   }
+}
+
+function signatureOf({ parsed }: Authenticated): RequestSignature {
+  const contentSha256 = parsed.headers.values.get('x-amz-content-sha256');
+  return { form: parsed.form, signedAt: parseBasicTime(parsed.timestamp), contentSha256 };
+}
+
+/** `1.3` of `TLSv1.3`. */
+function tlsVersionOf(socket: TLSSocket): string | undefined {
+  return socket.getProtocol()?.replace(/^TLSv/, '') ?? undefined;
+}
+
+function bytesOf({ headers, body }: RestAnswer): number {
+  if (headers['content-length'] !== undefined) return Number(headers['content-length']);
+  return typeof body === 'string' || body instanceof Uint8Array ? Buffer.byteLength(body) : 0;
 }
 
 interface Received {

@@ -4,7 +4,7 @@ import type { Operation, OperationName } from '../../kernel/service.ts';
 import { deleteAllTags, putTags, tagsOf } from '../../kernel/tags.ts';
 import { malformedXml, s3Fault, unsupported } from './faults.ts';
 import { type BucketInput, bucketArn, bucketByName } from './find-bucket.ts';
-import { bucketResource } from './resources.ts';
+import { bucketResource, requestTags } from './resources.ts';
 import { tagSetOf } from './stored-headers.ts';
 import type { BucketTable, Tables } from './tables.ts';
 import { checkWebsite } from './website-rules.ts';
@@ -43,6 +43,7 @@ export const GetBucketVersioning: Op<'GetBucketVersioning'> = {
 
 export const PutBucketTagging: Op<'PutBucketTagging'> = {
   resource: bucketResource,
+  conditions: ({ Tagging }) => requestTags(Tagging?.TagSet),
   async handle(input, ctx) {
     if (input.Tagging === undefined) throw malformedXml();
     const tags = tagSetOf(input.Tagging, MAX_TAGS);
@@ -108,68 +109,22 @@ export const DeleteBucketWebsite: Op<'DeleteBucketWebsite'> = {
   },
 };
 
-export const PutBucketNotificationConfiguration: Op<'PutBucketNotificationConfiguration'> = {
+/** Whether the bucket's tags count for access. */
+export const PutBucketAbac: Op<'PutBucketAbac'> = {
   resource: bucketResource,
-  action: 's3:PutBucketNotification',
+  action: 's3:PutBucketAbac',
   async handle(input, ctx) {
-    const { NotificationConfiguration: given } = input;
-    if (given === undefined) throw malformedXml();
-    if (given.TopicConfigurations?.length) throw unsupported('Notifying an SNS topic');
-    if (given.QueueConfigurations?.length) throw unsupported('Notifying an SQS queue');
-    if (given.LambdaFunctionConfigurations?.length) throw unsupported('Notifying a Lambda function');
-    await change(ctx, input, { eventbridge: given.EventBridgeConfiguration === undefined ? 0 : 1 });
+    const { Status: status } = input.AbacStatus ?? {};
+    if (status !== 'Enabled' && status !== 'Disabled') throw malformedXml();
+    await change(ctx, input, { abac: status === 'Enabled' ? 1 : 0 });
     return {};
   },
 };
 
-export const GetBucketNotificationConfiguration: Op<'GetBucketNotificationConfiguration'> = {
+export const GetBucketAbac: Op<'GetBucketAbac'> = {
   resource: bucketResource,
-  action: 's3:GetBucketNotification',
   async handle(input, ctx) {
-    const { eventbridge } = await bucketByName(ctx, input);
-    return eventbridge === 1 ? { EventBridgeConfiguration: {} } : {};
-  },
-};
-
-/** Everything is encrypted, so only the one way of doing it can be asked for. */
-export const PutBucketEncryption: Op<'PutBucketEncryption'> = {
-  resource: bucketResource,
-  action: 's3:PutEncryptionConfiguration',
-  async handle(input, ctx) {
-    const rules = input.ServerSideEncryptionConfiguration?.Rules ?? [];
-    if (rules.length !== 1) throw malformedXml();
-    const { ApplyServerSideEncryptionByDefault: rule, BlockedEncryptionTypes: blocked } = rules[0]!;
-    if (rule !== undefined && rule.SSEAlgorithm !== 'AES256') {
-      throw unsupported(`Server-side encryption with ${rule.SSEAlgorithm}`);
-    }
-    // SSE-C is refused anyway; any other wish would be a new one.
-    if (blocked?.EncryptionType?.some((type) => type !== 'SSE-C' && type !== 'NONE')) {
-      throw unsupported('Blocking that encryption type');
-    }
-    await bucketByName(ctx, input);
-    return {};
-  },
-};
-
-export const GetBucketEncryption: Op<'GetBucketEncryption'> = {
-  resource: bucketResource,
-  action: 's3:GetEncryptionConfiguration',
-  async handle(input, ctx) {
-    await bucketByName(ctx, input);
-    return {
-      ServerSideEncryptionConfiguration: {
-        Rules: [{ ApplyServerSideEncryptionByDefault: { SSEAlgorithm: 'AES256' }, BucketKeyEnabled: false }],
-      },
-    };
-  },
-};
-
-/** Back to the default, which is what every bucket has. */
-export const DeleteBucketEncryption: Op<'DeleteBucketEncryption'> = {
-  resource: bucketResource,
-  action: 's3:PutEncryptionConfiguration',
-  async handle(input, ctx) {
-    await bucketByName(ctx, input);
-    return {};
+    const { abac } = await bucketByName(ctx, input);
+    return { AbacStatus: { Status: abac === 1 ? 'Enabled' : 'Disabled' } };
   },
 };

@@ -5,13 +5,15 @@ import { cursorOf, page } from '../../kernel/page.ts';
 import type { Operation, OperationName } from '../../kernel/service.ts';
 import { deleteAllTags, putTags } from '../../kernel/tags.ts';
 import { escapeXml } from '../../kernel/wire/xml-value.ts';
+import { aclWithOwnership, OWNERSHIPS } from './access-lists.ts';
 import { invalidArgument, s3Fault, unsupported } from './faults.ts';
 import { bucketArn, bucketByName, findBucket, ownerOf, type PublicAccessBlock } from './find-bucket.ts';
 import { discardParts } from './garbage.ts';
+import { askedGrants, isPublic } from './grants.ts';
 import { isBucketName } from './names.ts';
-import { bucketResource, conditionKeys } from './resources.ts';
-import { refuseWishes, tagSetOf } from './stored-headers.ts';
-import type { BucketTable, Tables } from './tables.ts';
+import { bucketResource, conditionKeys, requestKeys } from './resources.ts';
+import { tagSetOf } from './stored-headers.ts';
+import type { BucketTable, Ownership, Tables } from './tables.ts';
 
 type Op<N extends OperationName<typeof sdk>> = Operation<typeof sdk, N>;
 
@@ -30,7 +32,7 @@ const ALL_BLOCKED: PublicAccessBlock = {
 };
 
 export const CreateBucket: Op<'CreateBucket'> = {
-  resource: ({ Bucket }) => bucketArn(Bucket),
+  resource: ({ Bucket }, ctx) => ({ arn: bucketArn(Bucket), account: ctx.account, keys: requestKeys(ctx) }),
   conditions: conditionKeys,
   async handle(input, ctx) {
     const { Bucket: name, CreateBucketConfiguration: configuration } = input;
@@ -40,7 +42,8 @@ export const CreateBucket: Op<'CreateBucket'> = {
     refuseBucketWishes(input);
     const region = regionOf(ctx, configuration?.LocationConstraint);
     const tags = tagSetOf({ TagSet: configuration?.Tags }, MAX_BUCKET_TAGS);
-    if (Object.keys(tags).length > 0) await ctx.authorize('s3:TagResource', bucketArn(name));
+    if (Object.keys(tags).length > 0) await ctx.authorize('s3:TagResource', bucketArn(name), conditionKeys(input));
+    const list = await listOf(ctx, input);
     await ctx.tx(async (tx) => {
       const existing = await findBucket(tx, name);
       if (existing !== undefined) {
@@ -58,6 +61,12 @@ export const CreateBucket: Op<'CreateBucket'> = {
         public_access_block: JSON.stringify(ALL_BLOCKED),
         website: null,
         eventbridge: 0,
+        ...list,
+        encryption: null,
+        cors: null,
+        lifecycle: null,
+        logging: null,
+        abac: 0,
       };
       await tx.db<Tables>().insertInto('s3_buckets').values(row).execute();
       await putTags(tx, bucketArn(name), tags);
@@ -84,24 +93,35 @@ function alreadyThere(ctx: Context, existing: BucketTable) {
 type CreateInput = Parameters<Op<'CreateBucket'>['handle']>[0];
 
 function refuseBucketWishes(input: CreateInput): void {
-  const { ObjectOwnership: ownership, CreateBucketConfiguration: configuration } = input;
-  if (ownership !== undefined && ownership !== 'BucketOwnerEnforced') {
-    throw unsupported(`The object ownership ${ownership}`);
-  }
-  if (input.ACL !== undefined && input.ACL !== 'private') {
-    throw s3Fault(
-      'InvalidBucketAclWithObjectOwnership',
-      400,
-      "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting",
-    );
-  }
-  refuseWishes({ ...input, ACL: undefined });
+  const { CreateBucketConfiguration: configuration } = input;
   if (input.ObjectLockEnabledForBucket === true) throw unsupported('Object Lock');
   if (configuration?.Bucket !== undefined || configuration?.Location !== undefined) {
     throw unsupported('A directory bucket');
   }
   const { BucketNamespace: namespace } = input;
   if (namespace !== undefined && namespace !== 'global') throw unsupported(`The bucket namespace ${namespace}`);
+}
+
+/** Object ownership and access list of the new bucket, which blocks public ones. */
+async function listOf(ctx: Context, input: CreateInput): Promise<Pick<BucketTable, 'ownership' | 'acl'>> {
+  const { Bucket: name, ObjectOwnership: asked = 'BucketOwnerEnforced' } = input;
+  if (!OWNERSHIPS.includes(asked))
+    throw invalidArgument('Invalid x-amz-object-ownership header', 'x-amz-object-ownership', asked);
+  if (asked !== 'BucketOwnerEnforced') await ctx.authorize('s3:PutBucketOwnershipControls', bucketArn(name));
+  const ownership = asked as Ownership;
+  const { ID } = ownerOf(ctx.account);
+  const grants = input.ACL === 'private' ? undefined : askedGrants(input, ID, ID);
+  if (grants === undefined) return { ownership, acl: null };
+  if (ownership === 'BucketOwnerEnforced') throw aclWithOwnership();
+  if (isPublic(grants)) {
+    throw s3Fault(
+      'InvalidBucketAclWithBlockPublicAccessError',
+      400,
+      'Bucket cannot have public ACLs set with BlockPublicAccess enabled',
+    );
+  }
+  await ctx.authorize('s3:PutBucketAcl', bucketArn(name), conditionKeys({ ACL: input.ACL }));
+  return { ownership, acl: JSON.stringify(grants) };
 }
 
 /** Region of the new bucket. @throws InvalidLocationConstraint, IllegalLocationConstraintException */
@@ -169,7 +189,7 @@ async function dropUploads(tx: Tx, ctx: Context, bucket: string): Promise<void> 
 }
 
 export const ListBuckets: Op<'ListBuckets'> = {
-  resource: () => '*',
+  resource: (_input, ctx) => ({ arn: '*', keys: requestKeys(ctx) }),
   action: 's3:ListAllMyBuckets',
   async handle(input, ctx) {
     const { Prefix: prefix = '', BucketRegion: region, MaxBuckets: asked, ContinuationToken: token } = input;

@@ -3,6 +3,7 @@ import type * as sdk from '@aws-sdk/client-s3';
 import type { Context } from '../../kernel/context.ts';
 import type { Operation, OperationName } from '../../kernel/service.ts';
 import { ALGORITHMS, type Checksum, checksumMembers, checksumOf, joinChecksums } from './checksums.ts';
+import { knownEncryption } from './encryption.ts';
 import { emitWritten } from './events.ts';
 import { badDigest, entityTooLarge, invalidRequest, malformedXml, noSuchUpload, s3Fault } from './faults.ts';
 import { bucketByName } from './find-bucket.ts';
@@ -10,7 +11,7 @@ import { discardParts } from './garbage.ts';
 import { checksumStored } from './get-object.ts';
 import { checkWriteConditions, quoted, type Written, writtenMembers } from './put-object.ts';
 import { conditionKeys, objectResource } from './resources.ts';
-import { refuseWishes, type StoredHeaders } from './stored-headers.ts';
+import type { StoredHeaders } from './stored-headers.ts';
 import type { ObjectTable, PartTable, Tables, UploadTable } from './tables.ts';
 import { checksumPlan, MAX_OBJECT_BYTES, MAX_PARTS, MIN_PART_BYTES, partsOf, uploadById } from './uploads.ts';
 import { findLatest, keyBytes, putVersion } from './versions.ts';
@@ -25,7 +26,6 @@ export const CompleteMultipartUpload: Op<'CompleteMultipartUpload'> = {
   conditions: conditionKeys,
   dataEvent: true,
   async handle(input, ctx) {
-    refuseWishes(input);
     const bucket = await bucketByName(ctx, input);
     const listed = input.MultipartUpload?.Parts ?? [];
     checkList(listed);
@@ -55,6 +55,9 @@ export const CompleteMultipartUpload: Op<'CompleteMultipartUpload'> = {
         blob: null,
         dataKey: null,
         upload: { id: upload.id, parts: parts.length },
+        encryption: upload.encryption,
+        owner: upload.owner,
+        acl: upload.acl,
       });
       await emitWritten(change, row, 'CompleteMultipartUpload');
       return { row, bucket: change.bucket };
@@ -239,5 +242,6 @@ function answer(input: Input, ctx: Context, written: Written) {
     ETag: quoted(written.row.etag),
     ...checksumMembers(checksumStored(written.row)),
     ...writtenMembers(written),
+    ...knownEncryption(written.row),
   };
 }

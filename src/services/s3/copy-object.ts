@@ -2,9 +2,11 @@ import type * as sdk from '@aws-sdk/client-s3';
 import type { Operation, OperationName } from '../../kernel/service.ts';
 import { algorithmNamed, checksumMembers } from './checksums.ts';
 import { sourceObject } from './copy-source.ts';
+import { beginEncryption, openEncryption, sameEncryption } from './encryption.ts';
 import { invalidArgument, invalidRequest, unsupported } from './faults.ts';
 import { bucketByName } from './find-bucket.ts';
 import { checksumStored } from './get-object.ts';
+import { newAccess } from './new-access.ts';
 import { checkWriteConditions, commitObject, quoted, writtenMembers } from './put-object.ts';
 import { piecesOf, readContent } from './read-content.ts';
 import { conditionKeys, objectRef, objectResource } from './resources.ts';
@@ -28,8 +30,14 @@ export const CopyObject: Op<'CopyObject'> = {
     const replacesTags = directive('x-amz-tagging-directive', input.TaggingDirective);
     const algorithm = algorithmNamed(input.ChecksumAlgorithm);
     const target = await bucketByName(ctx, input);
-    const { source, bucket, object } = await sourceObject(ctx, input, { wholeCopy: true });
-    const changesNothing = !replaces && !replacesTags && input.WebsiteRedirectLocation === undefined;
+    const access = await newAccess(ctx, target, input);
+    const { source, bucket, object, key } = await sourceObject(ctx, input, { wholeCopy: true });
+    const encryption = await beginEncryption(ctx, target, input.Key, input);
+    const changesNothing =
+      !replaces &&
+      !replacesTags &&
+      input.WebsiteRedirectLocation === undefined &&
+      sameEncryption({ encryption: encryption.stored }, object);
     if (
       source.bucket === input.Bucket &&
       source.key === input.Key &&
@@ -49,11 +57,12 @@ export const CopyObject: Op<'CopyObject'> = {
           metadata: JSON.parse(object.metadata) as Record<string, string>,
         };
     checkWriteConditions(input, await findLatest(ctx, target.name, input.Key));
-    const body = await readContent(ctx, await piecesOf(ctx, object), { start: 0, end: object.size - 1 });
-    const content = await storeContent(ctx, body, {
-      algorithm: algorithm ?? checksumStored(object)?.algorithm,
-    });
-    const written = await commitObject(ctx, input, 'CopyObject', { ...described, ...content, tags });
+    const { envelope } = await openEncryption(ctx, bucket, object, key);
+    const body = await readContent(ctx, await piecesOf(ctx, object), { start: 0, end: object.size - 1 }, envelope);
+    const claims = { algorithm: algorithm ?? checksumStored(object)?.algorithm };
+    const content = await storeContent(ctx, body, claims, encryption);
+    const version = { ...described, ...content, ...access, tags, encryption: encryption.stored };
+    const written = await commitObject(ctx, input, 'CopyObject', version);
     return {
       CopyObjectResult: {
         ETag: quoted(content.etag),
@@ -61,6 +70,7 @@ export const CopyObject: Op<'CopyObject'> = {
         ...checksumMembers(content.checksum),
       },
       ...writtenMembers(written),
+      ...encryption.members,
       ...(bucket.versioning === 'Off' ? {} : { CopySourceVersionId: object.version_id }),
     };
   },

@@ -1,9 +1,11 @@
 import type { Context } from '../../kernel/context.ts';
+import { type CustomerKeyInput, type SourceKeyInput, sourceKeyOf } from './customer-key.ts';
+import { describeEncryption } from './encryption.ts';
 import { invalidArgument, invalidRequest, preconditionFailed } from './faults.ts';
 import { bucketByName } from './find-bucket.ts';
 import { objectToRead, readAction } from './get-object.ts';
 import { evaluateRead } from './preconditions.ts';
-import { objectRef } from './resources.ts';
+import { existingObjectRef } from './resources.ts';
 import { MAX_UPLOAD_BYTES } from './store-content.ts';
 import type { BucketTable, ObjectTable } from './tables.ts';
 
@@ -39,7 +41,7 @@ export function readCopySource(text: string): CopySource {
   };
 }
 
-interface SourceInput {
+interface SourceInput extends SourceKeyInput {
   CopySource: string;
   CopySourceIfMatch?: string | undefined;
   CopySourceIfNoneMatch?: string | undefined;
@@ -53,7 +55,7 @@ export async function sourceObject(
   ctx: Context,
   input: SourceInput,
   options: { wholeCopy: boolean },
-): Promise<{ source: CopySource; bucket: BucketTable; object: ObjectTable }> {
+): Promise<{ source: CopySource; bucket: BucketTable; object: ObjectTable; key: CustomerKeyInput }> {
   const source = readCopySource(input.CopySource);
   const bucket = await bucketByName(ctx, {
     Bucket: source.bucket,
@@ -62,10 +64,12 @@ export async function sourceObject(
   const { versionId: VersionId } = source;
   await ctx.authorize(
     readAction({ VersionId }),
-    objectRef(ctx, bucket, source.key),
+    await existingObjectRef(ctx, bucket, source.key, VersionId),
     VersionId === undefined ? {} : { 's3:VersionId': VersionId },
   );
   const object = await objectToRead(ctx, bucket, source.key, VersionId);
+  const key = sourceKeyOf(input);
+  describeEncryption(ctx, object, key);
   const outcome = evaluateRead(
     {
       ifMatch: input.CopySourceIfMatch,
@@ -85,5 +89,5 @@ export async function sourceObject(
       `The specified copy source is larger than the maximum allowable size for a copy source: ${MAX_UPLOAD_BYTES}`,
     );
   }
-  return { source, bucket, object };
+  return { source, bucket, object, key };
 }

@@ -35,7 +35,11 @@ export async function emitWritten(change: Change, row: ObjectTable, reason: Reas
 }
 
 /** Tells EventBridge of a deletion where the bucket asks for it. */
-export async function emitDeleted(change: Change, { row, kind }: Deletion): Promise<void> {
+export async function emitDeleted(
+  change: Change,
+  { row, kind }: Deletion,
+  reason: 'DeleteObject' | 'Lifecycle Expiration' = 'DeleteObject',
+): Promise<void> {
   const { tx, bucket } = change;
   if (bucket.eventbridge !== 1) return;
   await tx.emit({
@@ -46,7 +50,7 @@ export async function emitDeleted(change: Change, { row, kind }: Deletion): Prom
     region: bucket.region,
     detail: {
       ...common(change, row, row.etag === '' ? {} : { etag: row.etag }),
-      reason: 'DeleteObject',
+      reason,
       'deletion-type': kind,
     },
   });
@@ -78,7 +82,7 @@ function common({ ctx, bucket }: Change, row: ObjectTable, object: Record<string
     },
     'request-id': ctx.requestId,
     ...requesterOf(ctx),
-    'source-ip-address': ctx.sourceIp,
+    ...(ctx.caller.type === 'AWSService' ? {} : { 'source-ip-address': ctx.sourceIp }),
   };
 }
 

@@ -68,6 +68,11 @@ export function unsupported(what: string): Fault {
   return s3Fault('NotImplemented', 501, `${what} is not implemented by Slipway.`);
 }
 
+/** No bucket here has Object Lock, so nothing can be locked. */
+export function noObjectLock(): Fault {
+  return invalidRequest('Bucket is missing Object Lock Configuration');
+}
+
 export function preconditionFailed(condition: string): Fault {
   return s3Fault('PreconditionFailed', 412, 'At least one of the pre-conditions you specified did not hold', {
     Condition: condition,

@@ -5,6 +5,7 @@
  */
 import type { Context, Tx } from '../../kernel/context.ts';
 import type { Reconciler } from '../../kernel/service.ts';
+import { abortionOf, rulesOf } from './lifecycle-rules.ts';
 import { isBeingRead } from './read-content.ts';
 import { BLOB_FOLDER, blobBegunAt } from './store-content.ts';
 import type { Tables } from './tables.ts';
@@ -124,23 +125,30 @@ async function discardUnnamed(ctx: Context, blobs: readonly string[]): Promise<n
   });
 }
 
-/** Aborts multipart uploads that were begun before a time. */
+/** Aborts multipart uploads that were begun before a time, those aside for which their bucket has a rule. */
 export async function abortAbandoned(ctx: Context, initiatedBefore: Date): Promise<void> {
+  let after = '';
   for (;;) {
     const rows = await ctx
       .db<Tables>()
       .selectFrom('s3_uploads')
-      .select('id')
-      .where('initiated_at', '<', initiatedBefore.getTime())
+      .innerJoin('s3_buckets', 's3_buckets.name', 's3_uploads.bucket')
+      .select(['s3_uploads.id', 's3_uploads.key', 's3_uploads.initiated_at', 's3_buckets.lifecycle'])
+      .where('s3_uploads.initiated_at', '<', initiatedBefore.getTime())
+      .where('s3_uploads.id', '>', after)
+      .orderBy('s3_uploads.id')
       .limit(BATCH)
       .execute();
-    if (rows.length === 0) return;
-    for (const { id } of rows) {
+    for (const row of rows) {
+      if (abortionOf(rulesOf(row), row) !== undefined) continue;
       await ctx.tx(async (tx) => {
-        const gone = await tx.db<Tables>().deleteFrom('s3_uploads').where('id', '=', id).executeTakeFirst();
-        if (gone.numDeletedRows > 0n) await discardParts(tx, ctx, id);
+        const gone = await tx.db<Tables>().deleteFrom('s3_uploads').where('id', '=', row.id).executeTakeFirst();
+        if (gone.numDeletedRows > 0n) await discardParts(tx, ctx, row.id);
       });
     }
+    const last = rows.at(-1);
+    if (rows.length < BATCH || last === undefined) return;
+    after = last.id;
   }
 }
 

@@ -3,6 +3,8 @@ import type { Context } from '../../kernel/context.ts';
 import type { Operation, OperationName } from '../../kernel/service.ts';
 import { BlobNotFoundError, type ByteRange } from '../../kernel/store/blobs.ts';
 import { type Checksum, checksumMembers } from './checksums.ts';
+import type { CustomerKeyInput } from './customer-key.ts';
+import { describeEncryption, openEncryption } from './encryption.ts';
 import {
   invalidArgument,
   invalidRequest,
@@ -13,12 +15,13 @@ import {
   s3Fault,
 } from './faults.ts';
 import { type BucketInput, bucketByName } from './find-bucket.ts';
+import { expirationHeader } from './lifecycle-rules.ts';
 import { evaluateRead } from './preconditions.ts';
 import { quoted, versionMember } from './put-object.ts';
 import { readRange } from './range.ts';
 import { type Piece, piecesOf, readContent } from './read-content.ts';
-import { bucketRef, conditionKeys, objectResource } from './resources.ts';
-import { refuseWishes, type StorageWishes, type StoredHeaders } from './stored-headers.ts';
+import { bucketRef, conditionKeys, existingObjectResource } from './resources.ts';
+import type { StoredHeaders } from './stored-headers.ts';
 import type { BucketTable, ObjectTable } from './tables.ts';
 import { isVersionId } from './version-ids.ts';
 import { findLatest, findVersion } from './versions.ts';
@@ -29,7 +32,7 @@ type Op<N extends OperationName<typeof sdk>> = Operation<typeof sdk, N>;
 const MAX_TRIES = 3;
 
 /** What a read asks for; GetObject and HeadObject share it. */
-interface ReadInput extends BucketInput, StorageWishes {
+interface ReadInput extends BucketInput, CustomerKeyInput {
   Key: string;
   VersionId?: string | undefined;
   Range?: string | undefined;
@@ -55,7 +58,7 @@ interface ReadOutput {
 }
 
 export const GetObject: Op<'GetObject'> = {
-  resource: objectResource,
+  resource: existingObjectResource,
   action: readAction,
   conditions: conditionKeys,
   dataEvent: true,
@@ -63,9 +66,10 @@ export const GetObject: Op<'GetObject'> = {
   async handle(input, ctx) {
     for (let attempt = 1; ; attempt++) {
       try {
-        const { output, range, pieces } = await read(ctx, input);
+        const { output, range, pieces, bucket, object } = await read(ctx, input);
         if (output.ContentLength === undefined) return output;
-        return { ...output, Body: (await readContent(ctx, pieces, range)) as never };
+        const { envelope } = await openEncryption(ctx, bucket, object, input);
+        return { ...output, Body: (await readContent(ctx, pieces, range, envelope)) as never };
       } catch (error) {
         if (!(error instanceof BlobNotFoundError) || attempt === MAX_TRIES) throw error;
       }
@@ -74,7 +78,7 @@ export const GetObject: Op<'GetObject'> = {
 };
 
 export const HeadObject: Op<'HeadObject'> = {
-  resource: objectResource,
+  resource: existingObjectResource,
   action: readAction,
   conditions: conditionKeys,
   dataEvent: true,
@@ -98,10 +102,18 @@ function readStatus(output: { ContentLength?: number | undefined; ContentRange?:
 async function read(
   ctx: Context,
   input: ReadInput,
-): Promise<{ output: ReadOutput; range: ByteRange; pieces: readonly Piece[] }> {
-  refuseWishes(input);
+): Promise<{
+  output: ReadOutput;
+  range: ByteRange;
+  pieces: readonly Piece[];
+  bucket: BucketTable;
+  object: ObjectTable;
+}> {
   const bucket = await bucketByName(ctx, input);
   const object = await objectToRead(ctx, bucket, input.Key, input.VersionId);
+  const found = { bucket, object };
+  const encryption = describeEncryption(ctx, object, input);
+  const expiration = object.is_latest === 1 ? expirationHeader(bucket, object) : undefined;
   const validators: ReadOutput = {
     ETag: quoted(object.etag),
     LastModified: new Date(object.modified_at),
@@ -116,7 +128,7 @@ async function read(
     },
     { etag: object.etag, modifiedAt: object.modified_at },
   );
-  if (outcome === 'not-modified') return { output: validators, range: { start: 0, end: -1 }, pieces: [] };
+  if (outcome === 'not-modified') return { ...found, output: validators, range: { start: 0, end: -1 }, pieces: [] };
   if (outcome !== 'read') throw preconditionFailed(outcome);
   const pieces = await piecesOf(ctx, object);
   const range = rangeOf(input, object, pieces);
@@ -124,6 +136,8 @@ async function read(
   const output = {
     ...validators,
     ...describe(object, ctx, input),
+    ...encryption,
+    ...(expiration === undefined ? {} : { Expiration: expiration }),
     ...(whole && input.ChecksumMode === 'ENABLED' ? checksumMembers(checksumStored(object)) : {}),
     ...(input.PartNumber !== undefined && object.parts_count !== null ? { PartsCount: object.parts_count } : {}),
     ...(whole
@@ -133,7 +147,7 @@ async function read(
           ContentRange: `bytes ${range.start}-${range.end}/${object.size}`,
         }),
   };
-  return { output, range: range ?? { start: 0, end: object.size - 1 }, pieces };
+  return { ...found, output, range: range ?? { start: 0, end: object.size - 1 }, pieces };
 }
 
 /**
@@ -193,7 +207,6 @@ function describe(object: ObjectTable, ctx: Context, input: ReadInput): Record<s
     ...headers,
     ...(expires === undefined ? {} : { Expires: new Date(expires) }),
     Metadata: JSON.parse(object.metadata) as Record<string, string>,
-    ServerSideEncryption: 'AES256',
     ...(tags === 0 ? {} : { TagCount: tags }),
     ...overrides(ctx, input),
   };

@@ -84,7 +84,7 @@ function operationOf(request: HttpRequest, address: Address, query: URLSearchPar
   const { method } = request;
   const level: Level = address.bucket === undefined ? 'service' : address.key === undefined ? 'bucket' : 'object';
   if (method === 'OPTIONS') {
-    throw s3Fault('AccessForbidden', 403, 'CORSResponse: CORS is not enabled for this bucket.');
+    throw s3Fault('BadRequest', 400, 'Invalid Access-Control-Request-Method: null');
   }
   const selected = selectedBy(method, level, query);
   if (selected !== undefined) return selected;

@@ -172,6 +172,9 @@ async function fill(database: Database, bucket: string, perFolder: number): Prom
             data_key: null,
             upload: null,
             parts_count: null,
+            encryption: null,
+            owner: null,
+            acl: null,
           }),
         );
         await db.insertInto('s3_objects').values(rows).execute();

@@ -98,7 +98,7 @@ export const ListParts: Op<'ListParts'> = {
         ...(plan === undefined ? {} : { [`Checksum${plan.algorithm}`]: part.checksum ?? undefined }),
       })),
       ...planMembers(upload),
-      ...abortMembers(upload),
+      ...abortMembers(upload, bucket),
     };
   },
 };

@@ -4,16 +4,19 @@ import { fault } from '../../kernel/fault.ts';
 import type { Operation, OperationName } from '../../kernel/service.ts';
 import { algorithmNamed, multipartType } from './checksums.ts';
 import { sourceObject } from './copy-source.ts';
+import { beginEncryption, openEncryption } from './encryption.ts';
 import { invalidArgument, invalidRequest, noSuchUpload } from './faults.ts';
 import { bucketByName } from './find-bucket.ts';
 import { ABANDONED_AFTER_MS, discardBlobs, discardParts } from './garbage.ts';
+import { abortionOf, rulesOf } from './lifecycle-rules.ts';
+import { newAccess } from './new-access.ts';
 import { claimsOf, dropRefused, quoted } from './put-object.ts';
 import { readCopyRange } from './range.ts';
 import { piecesOf, readContent } from './read-content.ts';
 import { conditionKeys, objectRef, objectResource } from './resources.ts';
 import { type Body, MAX_UPLOAD_BYTES, type StoredContent, storeContent } from './store-content.ts';
 import { headersOf, metadataOf, refuseWishes, taggingOf } from './stored-headers.ts';
-import type { PartTable, Tables, UploadTable } from './tables.ts';
+import type { BucketTable, PartTable, Tables, UploadTable } from './tables.ts';
 import { checksumPlan, MAX_PARTS, uploadById } from './uploads.ts';
 import { keyBytes } from './versions.ts';
 
@@ -32,12 +35,14 @@ export const CreateMultipartUpload: Op<'CreateMultipartUpload'> = {
     refuseWishes(input);
     const tags = taggingOf(input.Tagging);
     const bucket = await bucketByName(ctx, input);
+    const access = await newAccess(ctx, bucket, input);
     if (tags !== undefined) await ctx.authorize('s3:PutObjectTagging', objectRef(ctx, bucket, input.Key));
     const algorithm = algorithmNamed(input.ChecksumAlgorithm);
     if (algorithm === undefined && input.ChecksumType !== undefined) {
       throw invalidRequest('The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm header.');
     }
     const type = algorithm === undefined ? undefined : multipartType(algorithm, input.ChecksumType);
+    const encryption = await beginEncryption(ctx, bucket, input.Key, input);
     const now = ctx.now().getTime();
     const row: UploadTable = {
       // Ids of one key sort by time: lists go on after the last one seen.
@@ -51,6 +56,8 @@ export const CreateMultipartUpload: Op<'CreateMultipartUpload'> = {
       tags: tags === undefined ? null : JSON.stringify(tags),
       checksum_algorithm: algorithm ?? null,
       checksum_type: type ?? null,
+      encryption: encryption.stored,
+      ...access,
     };
     await ctx.tx(async (tx) => {
       await bucketByName(tx, input);
@@ -60,10 +67,10 @@ export const CreateMultipartUpload: Op<'CreateMultipartUpload'> = {
       Bucket: input.Bucket,
       Key: input.Key,
       UploadId: row.id,
-      ServerSideEncryption: 'AES256',
+      ...encryption.members,
       ChecksumAlgorithm: algorithm,
       ChecksumType: type,
-      ...abortMembers(row),
+      ...abortMembers(row, bucket),
     };
   },
 };
@@ -71,7 +78,9 @@ export const CreateMultipartUpload: Op<'CreateMultipartUpload'> = {
 const UPLOAD_ID_ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
 
 /** When and why an upload will be aborted if nobody completes it. */
-export function abortMembers(upload: UploadTable): { AbortDate: Date; AbortRuleId: string } {
+export function abortMembers(upload: UploadTable, bucket: BucketTable): { AbortDate: Date; AbortRuleId: string } {
+  const due = abortionOf(rulesOf(bucket), upload);
+  if (due !== undefined) return { AbortDate: new Date(due.at), AbortRuleId: due.rule };
   return { AbortDate: new Date(upload.initiated_at + ABANDONED_AFTER_MS), AbortRuleId: ABORT_RULE };
 }
 
@@ -81,23 +90,21 @@ export const UploadPart: Op<'UploadPart'> = {
   action: 's3:PutObject',
   dataEvent: true,
   async handle(input, ctx) {
-    refuseWishes(input);
     checkPartNumber(input.PartNumber);
-    await bucketByName(ctx, input);
+    const bucket = await bucketByName(ctx, input);
     const upload = await uploadById(ctx, input);
+    const encryption = await openEncryption(ctx, bucket, upload, input);
     const claims = claimsOf(input);
     const plan = checksumPlan(upload);
-    const content = await storeContent(ctx, input.Body as Body, {
-      ...claims,
-      algorithm: claims.algorithm ?? plan?.algorithm,
-    });
+    const algorithm = claims.algorithm ?? plan?.algorithm;
+    const content = await storeContent(ctx, input.Body as Body, { ...claims, algorithm }, encryption);
     checkPlan(plan, content);
     await commitPart(ctx, input, content);
     const { checksum } = content;
     return {
       ETag: quoted(content.etag),
       ...(checksum === undefined ? {} : { [`Checksum${checksum.algorithm}`]: checksum.value }),
-      ServerSideEncryption: 'AES256',
+      ...encryption.members,
     };
   },
 };
@@ -109,14 +116,15 @@ export const UploadPartCopy: Op<'UploadPartCopy'> = {
   conditions: conditionKeys,
   dataEvent: true,
   async handle(input, ctx) {
-    refuseWishes(input);
     checkPartNumber(input.PartNumber);
-    await bucketByName(ctx, input);
+    const target = await bucketByName(ctx, input);
     const upload = await uploadById(ctx, input);
-    const { bucket, object } = await sourceObject(ctx, input, { wholeCopy: false });
+    const encryption = await openEncryption(ctx, target, upload, input);
+    const { bucket, object, key } = await sourceObject(ctx, input, { wholeCopy: false });
     const range = copyRange(input.CopySourceRange, object.size);
-    const body = await readContent(ctx, await piecesOf(ctx, object), range);
-    const content = await storeContent(ctx, body, { algorithm: checksumPlan(upload)?.algorithm });
+    const { envelope } = await openEncryption(ctx, bucket, object, key);
+    const body = await readContent(ctx, await piecesOf(ctx, object), range, envelope);
+    const content = await storeContent(ctx, body, { algorithm: checksumPlan(upload)?.algorithm }, encryption);
     const part = await commitPart(ctx, input, content);
     return {
       CopyPartResult: {
@@ -126,7 +134,7 @@ export const UploadPartCopy: Op<'UploadPartCopy'> = {
           ? {}
           : { [`Checksum${content.checksum.algorithm}`]: content.checksum.value }),
       },
-      ServerSideEncryption: 'AES256',
+      ...encryption.members,
       ...(bucket.versioning === 'Off' ? {} : { CopySourceVersionId: object.version_id }),
     };
   },

@@ -2,12 +2,13 @@ import type * as sdk from '@aws-sdk/client-s3';
 import type { Context } from '../../kernel/context.ts';
 import type { Operation, OperationName, ResourceRef } from '../../kernel/service.ts';
 import { checksumMembers } from './checksums.ts';
+import { describeEncryption } from './encryption.ts';
 import { invalidArgument } from './faults.ts';
 import { bucketByName } from './find-bucket.ts';
 import { checksumStored, objectToRead, readAction } from './get-object.ts';
 import { limitOf } from './listing.ts';
 import { versionMember } from './put-object.ts';
-import { conditionKeys, objectRef, objectResource } from './resources.ts';
+import { conditionKeys, existingObjectRef, existingObjectResource } from './resources.ts';
 import type { ObjectTable } from './tables.ts';
 import { partsOf } from './uploads.ts';
 
@@ -18,18 +19,20 @@ const ATTRIBUTES = ['ETag', 'Checksum', 'ObjectParts', 'StorageClass', 'ObjectSi
 
 /** What is known of an object, without its data. It takes the right to read the object as well. */
 export const GetObjectAttributes: Op<'GetObjectAttributes'> = {
-  resource: objectResource as (input: Input, ctx: Context) => Promise<ResourceRef>,
+  resource: existingObjectResource as (input: Input, ctx: Context) => Promise<ResourceRef>,
   action: ({ VersionId }) => `s3:GetObject${VersionId === undefined ? '' : 'Version'}Attributes`,
   conditions: conditionKeys,
   dataEvent: true,
   async handle(input, ctx) {
     const bucket = await bucketByName(ctx, input);
-    await ctx.authorize(readAction(input), objectRef(ctx, bucket, input.Key), conditionKeys(input));
+    const ref = await existingObjectRef(ctx, bucket, input.Key, input.VersionId);
+    await ctx.authorize(readAction(input), ref, conditionKeys(input));
     const wanted = new Set<string>(input.ObjectAttributes ?? []);
     if (wanted.size === 0 || [...wanted].some((name) => !ATTRIBUTES.includes(name))) {
       throw invalidArgument('Invalid attribute name specified.', 'x-amz-object-attributes', [...wanted].join(','));
     }
     const object = await objectToRead(ctx, bucket, input.Key, input.VersionId);
+    describeEncryption(ctx, object, input);
     const checksum = checksumStored(object);
     return {
       LastModified: new Date(object.modified_at),

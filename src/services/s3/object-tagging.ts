@@ -6,7 +6,7 @@ import { malformedXml } from './faults.ts';
 import { bucketByName } from './find-bucket.ts';
 import { objectToRead } from './get-object.ts';
 import { versionMember } from './put-object.ts';
-import { conditionKeys, objectResource } from './resources.ts';
+import { conditionKeys, existingObjectResource } from './resources.ts';
 import { tagSetOf } from './stored-headers.ts';
 import type { Tables } from './tables.ts';
 
@@ -17,7 +17,7 @@ function actionOf(verb: string): (input: { VersionId?: string | undefined }) => 
 }
 
 export const GetObjectTagging: Op<'GetObjectTagging'> = {
-  resource: objectResource,
+  resource: existingObjectResource,
   action: actionOf('Get'),
   conditions: conditionKeys,
   dataEvent: true,
@@ -33,7 +33,7 @@ export const GetObjectTagging: Op<'GetObjectTagging'> = {
 };
 
 export const PutObjectTagging: Op<'PutObjectTagging'> = {
-  resource: objectResource,
+  resource: existingObjectResource,
   action: actionOf('Put'),
   conditions: ({ VersionId }) => conditionKeys({ VersionId }),
   dataEvent: true,
@@ -44,7 +44,7 @@ export const PutObjectTagging: Op<'PutObjectTagging'> = {
 };
 
 export const DeleteObjectTagging: Op<'DeleteObjectTagging'> = {
-  resource: objectResource,
+  resource: existingObjectResource,
   action: actionOf('Delete'),
   conditions: conditionKeys,
   dataEvent: true,

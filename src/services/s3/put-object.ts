@@ -3,9 +3,12 @@ import type { Context } from '../../kernel/context.ts';
 import { isFault } from '../../kernel/fault.ts';
 import type { Operation, OperationName } from '../../kernel/service.ts';
 import { algorithmNamed, type ChecksumInput, checksumMembers, checksumOf } from './checksums.ts';
+import { beginEncryption } from './encryption.ts';
 import { emitWritten, type Reason } from './events.ts';
 import { invalidArgument, invalidRequest, noSuchKey, preconditionFailed } from './faults.ts';
 import { type BucketInput, bucketByName } from './find-bucket.ts';
+import { expirationHeader } from './lifecycle-rules.ts';
+import { newAccess } from './new-access.ts';
 import { names } from './preconditions.ts';
 import { conditionKeys, objectRef, objectResource } from './resources.ts';
 import { type Body, type Claims, storeContent } from './store-content.ts';
@@ -23,13 +26,22 @@ export const PutObject: Op<'PutObject'> = {
   async handle(input, ctx) {
     refuseWishes(input);
     const bucket = await bucketByName(ctx, input);
+    const access = await newAccess(ctx, bucket, input);
     const tags = taggingOf(input.Tagging);
     if (tags !== undefined) await ctx.authorize('s3:PutObjectTagging', objectRef(ctx, bucket, input.Key));
     const described = { headers: headersOf(input), metadata: metadataOf(input.Metadata), tags };
     checkWriteConditions(input, await findLatest(ctx, bucket.name, input.Key));
-    const content = await storeContent(ctx, input.Body as Body, claimsOf(input));
-    const written = await commitObject(ctx, input, 'PutObject', { ...described, ...content });
-    return { ETag: quoted(content.etag), ...checksumMembers(content.checksum), ...writtenMembers(written) };
+    const claims = claimsOf(input);
+    const encryption = await beginEncryption(ctx, bucket, input.Key, input);
+    const content = await storeContent(ctx, input.Body as Body, claims, encryption);
+    const version = { ...described, ...content, ...access, encryption: encryption.stored };
+    const written = await commitObject(ctx, input, 'PutObject', version);
+    return {
+      ETag: quoted(content.etag),
+      ...checksumMembers(content.checksum),
+      ...writtenMembers(written),
+      ...encryption.members,
+    };
   },
 };
 
@@ -110,9 +122,10 @@ export interface Written {
   bucket: BucketTable;
 }
 
-/** Members that every write answers with. */
-export function writtenMembers({ row, bucket }: Written): { VersionId?: string; ServerSideEncryption: 'AES256' } {
-  return { ...versionMember(row, bucket), ServerSideEncryption: 'AES256' };
+/** Members that every write answers with, beside those of its encryption. */
+export function writtenMembers({ row, bucket }: Written): { VersionId?: string; Expiration?: string } {
+  const expiration = expirationHeader(bucket, row);
+  return { ...versionMember(row, bucket), ...(expiration === undefined ? {} : { Expiration: expiration }) };
 }
 
 /** The version id as S3 shows it: only where versioning is on or was. */

@@ -1,8 +1,8 @@
 import { Readable } from 'node:stream';
 import type { Context } from '../../kernel/context.ts';
 import { BlobNotFoundError, type ByteRange } from '../../kernel/store/blobs.ts';
+import type { Envelope } from './envelope.ts';
 import { unseal } from './sealed-blob.ts';
-import { openDataKey } from './store-content.ts';
 import type { ObjectTable, PartTable, Tables } from './tables.ts';
 
 const HIGH_WATER_BYTES = 256 * 1024;
@@ -49,11 +49,16 @@ export async function piecesOf(
  * start is an error answer; damage later breaks the stream off.
  * @throws DamagedBlobError, BlobNotFoundError
  */
-export async function readContent(ctx: Context, pieces: readonly Piece[], range: ByteRange): Promise<Readable> {
+export async function readContent(
+  ctx: Context,
+  pieces: readonly Piece[],
+  range: ByteRange,
+  envelope: Envelope,
+): Promise<Readable> {
   const wanted = pieces.filter(
     ({ blob, size, start }) => blob !== null && start <= range.end && start + size > range.start,
   );
-  const chunks = readPieces(ctx, wanted, range);
+  const chunks = readPieces(ctx, wanted, range, envelope);
   const first = await chunks.next();
   return first.done ? Readable.from([]) : resume(first.value, chunks);
 }
@@ -89,13 +94,18 @@ function resume(first: Buffer, rest: AsyncGenerator<Buffer>): Readable {
   });
 }
 
-async function* readPieces(ctx: Context, pieces: readonly Piece[], range: ByteRange): AsyncGenerator<Buffer> {
+async function* readPieces(
+  ctx: Context,
+  pieces: readonly Piece[],
+  range: ByteRange,
+  envelope: Envelope,
+): AsyncGenerator<Buffer> {
   const names = pieces.map(({ blob }) => blob!);
   for (const name of names) readers.set(name, (readers.get(name) ?? 0) + 1);
   try {
     if (names.length > 1) await confirm(ctx, names.at(-1)!);
     for (const { blob, data_key: dataKey, size, start } of pieces) {
-      const sealed = { blob: blob!, key: openDataKey(ctx, blob!, dataKey!), size };
+      const sealed = { blob: blob!, key: envelope.open(blob!, dataKey!), size };
       yield* unseal(ctx.blobs, sealed, {
         start: Math.max(0, range.start - start),
         end: Math.min(size - 1, range.end - start),

@@ -2,19 +2,28 @@ import { isIP } from 'node:net';
 import * as sdk from '@aws-sdk/client-s3';
 import { defineService } from '../../kernel/define-service.ts';
 import * as accessLists from './access-lists.ts';
+import { noteAccess, startAccessLog, stopAccessLog } from './access-log.ts';
 import * as absences from './bucket-absences.ts';
+import * as encryption from './bucket-encryption.ts';
 import * as policies from './bucket-policies.ts';
 import * as settings from './bucket-settings.ts';
 import * as buckets from './buckets.ts';
 import * as completion from './complete-multipart.ts';
 import * as copies from './copy-object.ts';
+import * as cors from './cors.ts';
+import { answerHeaders, preflightRoute } from './cors.ts';
 import * as deletions from './delete-objects.ts';
 import { collector, sweeper } from './garbage.ts';
 import * as reads from './get-object.ts';
 import { identify } from './identify.ts';
+import * as lifecycle from './lifecycle.ts';
+import { lifecycleRunner } from './lifecycle.ts';
 import * as listing from './listing.ts';
+import * as logging from './logging.ts';
 import * as multipart from './multipart.ts';
 import * as multipartListing from './multipart-listing.ts';
+import * as notifications from './notifications.ts';
+import * as objectAbsences from './object-absences.ts';
 import * as attributes from './object-attributes.ts';
 import * as tagging from './object-tagging.ts';
 import * as writes from './put-object.ts';
@@ -43,6 +52,12 @@ export const s3 = defineService({
     settings,
     absences,
     accessLists,
+    cors,
+    encryption,
+    lifecycle,
+    logging,
+    notifications,
+    objectAbsences,
     reads,
     writes,
     copies,
@@ -57,13 +72,17 @@ export const s3 = defineService({
   ],
   identify: (request) => identify(request, publicHosts),
   maxBodyBytes: MAX_BODY_BYTES,
-  routes: [websiteRoute(publicHosts)],
-  reconcilers: [collector, sweeper],
+  routes: [preflightRoute(publicHosts), websiteRoute(publicHosts)],
+  answerHeaders,
+  answered: noteAccess,
+  reconcilers: [collector, sweeper, lifecycleRunner],
   migrations,
   lifecycle: {
     async start(ctx) {
       const { hostname } = new URL(ctx.publicUrl);
       if (isIP(hostname.replace(/^\[|\]$/g, '')) === 0) publicHosts.add(hostname);
+      startAccessLog(ctx);
     },
+    stop: stopAccessLog,
   },
 });

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Context } from '../../kernel/context.ts';
 import type { RequestStream } from '../../kernel/wire/body.ts';
 import { ALGORITHMS, type Algorithm, type Checksum, isChecksum, startChecksum } from './checksums.ts';
+import type { Encryption } from './encryption.ts';
 import { badDigest, entityTooLarge, invalidRequest, s3Fault } from './faults.ts';
 import { DATA_KEY_BYTES, free, seal } from './sealed-blob.ts';
 
@@ -10,16 +11,13 @@ export const MAX_UPLOAD_BYTES = 5 * 1024 ** 3;
 
 const PIECE_BYTES = 256 * 1024;
 
-/** Purpose under which data keys are sealed; they are bound to their blob's key. */
-const DATA_KEY_PURPOSE = 's3-data-key';
-
 /** Data that is durable in the blob store and that no row names yet. */
 export interface StoredContent {
   /** Null where there are no bytes. */
   blob: string | null;
   dataKey: string | null;
   size: number;
-  /** MD5, hex. */
+  /** MD5, hex; or random where others hold the key. */
   etag: string;
   checksum: Checksum | undefined;
 }
@@ -42,22 +40,24 @@ export type Body = AsyncIterable<Uint8Array> | Uint8Array | string | Blob | Read
  * anything differs, nothing is stored.
  * @throws BadDigest, InvalidDigest, EntityTooLarge, MissingContentLength, and what the stream itself fails with
  */
-export async function storeContent(ctx: Context, body: Body, claims: Claims): Promise<StoredContent> {
+export async function storeContent(
+  ctx: Context,
+  body: Body,
+  claims: Claims,
+  encryption: Pick<Encryption, 'envelope' | 'hidesContent'>,
+): Promise<StoredContent> {
+  const { envelope, hidesContent } = encryption;
   const source = toChunks(body);
   checkLength(source);
   const meter = new Meter(source, claims);
   const chunks = meter.read();
   const first = await chunks.next();
-  if (first.done) return { ...meter.result(), blob: null, dataKey: null };
+  const result = () => ({ ...meter.result(), ...(hidesContent ? { etag: ctx.ids.bytes(16).toString('hex') } : {}) });
+  if (first.done) return { ...result(), blob: null, dataKey: null };
   const key = ctx.ids.bytes(DATA_KEY_BYTES);
   const blob = newBlobKey(ctx);
   await ctx.blobs.put(blob, seal(startingWith(first.value, chunks), key));
-  return { ...meter.result(), blob, dataKey: ctx.secrets.seal(DATA_KEY_PURPOSE, blob, key) };
-}
-
-/** The data key of a blob. @throws when row and blob do not belong together */
-export function openDataKey(ctx: Context, blob: string, sealed: string): Buffer {
-  return ctx.secrets.open(DATA_KEY_PURPOSE, blob, sealed);
+  return { ...result(), blob, dataKey: envelope.seal(blob, key) };
 }
 
 /** Folder of all object data in the blob store. */

@@ -1,5 +1,5 @@
 import { tagProblem } from '../../kernel/tags.ts';
-import { invalidArgument, s3Fault, unsupported } from './faults.ts';
+import { invalidArgument, noObjectLock, s3Fault, unsupported } from './faults.ts';
 
 /** Headers that an object is stored with and answered with. */
 export interface StoredHeaders {
@@ -106,20 +106,6 @@ function tagsOfPairs(pairs: readonly (readonly [string, string])[], maxTags: num
 
 /** What of a request would change how an object is kept, and is not what Slipway does. */
 export interface StorageWishes {
-  ACL?: string | undefined;
-  GrantFullControl?: string | undefined;
-  GrantRead?: string | undefined;
-  GrantReadACP?: string | undefined;
-  GrantWrite?: string | undefined;
-  GrantWriteACP?: string | undefined;
-  ServerSideEncryption?: string | undefined;
-  SSEKMSKeyId?: string | undefined;
-  SSEKMSEncryptionContext?: string | undefined;
-  SSECustomerAlgorithm?: string | undefined;
-  SSECustomerKey?: string | undefined;
-  SSECustomerKeyMD5?: string | undefined;
-  CopySourceSSECustomerAlgorithm?: string | undefined;
-  CopySourceSSECustomerKey?: string | undefined;
   StorageClass?: string | undefined;
   ObjectLockMode?: string | undefined;
   ObjectLockRetainUntilDate?: Date | undefined;
@@ -143,29 +129,8 @@ const STORAGE_CLASSES = [
   'EXPRESS_ONEZONE',
 ];
 
-/** Refuses by name every wish that would otherwise be ignored. Everything is encrypted (AES256) and of class STANDARD. */
+/** Refuses by name every wish that would otherwise be ignored. Every object is of class STANDARD, and none is locked. */
 export function refuseWishes(input: StorageWishes): void {
-  refuseAccessLists(input);
-  const encryption = input.ServerSideEncryption;
-  if (encryption !== undefined && encryption !== 'AES256') {
-    if (!encryption.startsWith('aws:')) {
-      throw invalidArgument(
-        'The encryption method specified is not supported',
-        'x-amz-server-side-encryption',
-        encryption,
-      );
-    }
-    throw unsupported(`Server-side encryption with ${encryption}`);
-  }
-  if (input.SSEKMSKeyId !== undefined || input.SSEKMSEncryptionContext !== undefined) {
-    throw unsupported('Server-side encryption with a KMS key');
-  }
-  for (const name of ['SSECustomerAlgorithm', 'SSECustomerKey', 'SSECustomerKeyMD5'] as const) {
-    if (input[name] !== undefined) throw unsupported('Server-side encryption with a key of the customer (SSE-C)');
-  }
-  if (input.CopySourceSSECustomerAlgorithm !== undefined || input.CopySourceSSECustomerKey !== undefined) {
-    throw unsupported('Server-side encryption with a key of the customer (SSE-C)');
-  }
   const storageClass = input.StorageClass;
   if (storageClass !== undefined && storageClass !== 'STANDARD') {
     if (STORAGE_CLASSES.includes(storageClass)) throw unsupported(`The storage class ${storageClass}`);
@@ -177,23 +142,13 @@ export function refuseWishes(input: StorageWishes): void {
     input.ObjectLockLegalHoldStatus,
     input.ObjectLockEventHold,
   ];
-  if (locks.some((lock) => lock !== undefined) || input.BypassGovernanceRetention === true) {
-    throw unsupported('Object Lock');
+  if (locks.some((lock) => lock !== undefined)) throw noObjectLock();
+  if (input.BypassGovernanceRetention === true) {
+    throw invalidArgument(
+      'x-amz-bypass-governance-retention is only applicable to Object Lock enabled buckets.',
+      'x-amz-bypass-governance-retention',
+    );
   }
   if (input.WriteOffsetBytes !== undefined) throw unsupported('Appending to an object');
   if (input.MFA !== undefined) throw unsupported('MFA delete');
-}
-
-/** Access lists are off in every bucket (BucketOwnerEnforced), so only those that change nothing are taken. */
-function refuseAccessLists(input: StorageWishes): void {
-  const grants = [
-    input.GrantFullControl,
-    input.GrantRead,
-    input.GrantReadACP,
-    input.GrantWrite,
-    input.GrantWriteACP,
-  ].some((grant) => grant !== undefined);
-  const harmless = input.ACL === undefined || input.ACL === 'private' || input.ACL === 'bucket-owner-full-control';
-  if (!grants && harmless) return;
-  throw s3Fault('AccessControlListNotSupported', 400, 'The bucket does not allow ACLs');
 }

@@ -1,6 +1,8 @@
+import type { Kysely } from 'kysely';
 import { bytesType } from '../../kernel/store/dialect.ts';
 import type { Migrations } from '../../kernel/store/migrate.ts';
 
+export type Ownership = 'BucketOwnerEnforced' | 'BucketOwnerPreferred' | 'ObjectWriter';
 export type Versioning = 'Off' | 'Enabled' | 'Suspended';
 
 /** One bucket. Names are unique in the installation, as they are at AWS. */
@@ -18,6 +20,20 @@ export interface BucketTable {
   website: string | null;
   /** 1 when object events go to EventBridge. */
   eventbridge: number;
+  /** Object ownership; null when its controls were deleted, which is ObjectWriter. */
+  ownership: Ownership | null;
+  /** JSON: grants of the access list; null for the owner alone. */
+  acl: string | null;
+  /** JSON: the rule of default encryption; null for AES256. */
+  encryption: string | null;
+  /** JSON: CORS rules. */
+  cors: string | null;
+  /** JSON: lifecycle rules and the header that came with them. */
+  lifecycle: string | null;
+  /** JSON: where access logs go. */
+  logging: string | null;
+  /** 1 when the bucket's tags count for access (`aws:ResourceTag`). */
+  abac: number;
 }
 
 /** One version of an object, or a delete marker. */
@@ -50,6 +66,12 @@ export interface ObjectTable {
   data_key: string | null;
   upload: string | null;
   parts_count: number | null;
+  /** JSON: how the data keys are sealed; null for the installation's own key (AES256). */
+  encryption: string | null;
+  /** Account that owns the object; null for the bucket's. */
+  owner: string | null;
+  /** JSON: grants of the access list; null for the owner alone. */
+  acl: string | null;
 }
 
 /** A multipart upload that was neither completed nor aborted. */
@@ -64,6 +86,9 @@ export interface UploadTable {
   tags: string | null;
   checksum_algorithm: string | null;
   checksum_type: string | null;
+  encryption: string | null;
+  owner: string | null;
+  acl: string | null;
 }
 
 /** A part, of an upload or of the object that the upload became. */
@@ -178,6 +203,24 @@ export const migrations: Migrations = {
         .addColumn('due_at', 'bigint', (c) => c.notNull())
         .execute();
       await db.schema.createIndex('s3_garbage_due').on('s3_garbage').columns(['due_at']).execute();
+    },
+  },
+  '0002-s3-settings': {
+    async up(db) {
+      for (const column of ['ownership', 'acl', 'encryption', 'cors', 'lifecycle', 'logging']) {
+        await db.schema.alterTable('s3_buckets').addColumn(column, 'text').execute();
+      }
+      await db.schema
+        .alterTable('s3_buckets')
+        .addColumn('abac', 'integer', (c) => c.notNull().defaultTo(0))
+        .execute();
+      const buckets = db as unknown as Kysely<Tables>;
+      await buckets.updateTable('s3_buckets').set({ ownership: 'BucketOwnerEnforced' }).execute();
+      for (const table of ['s3_objects', 's3_uploads']) {
+        for (const column of ['encryption', 'owner', 'acl']) {
+          await db.schema.alterTable(table).addColumn(column, 'text').execute();
+        }
+      }
     },
   },
 };

@@ -22,6 +22,11 @@ export interface NewVersion {
   dataKey: string | null;
   /** The upload whose parts are the data, and their number. */
   upload?: { id: string; parts: number } | undefined;
+  /** As `Encryption.stored`. */
+  encryption: string | null;
+  /** Owning account where it is not the bucket's, and JSON of the access list. */
+  owner: string | null;
+  acl: string | null;
 }
 
 export function keyBytes(key: string): Buffer {
@@ -84,6 +89,9 @@ export async function putVersion(change: Change, key: string, version: NewVersio
     data_key: version.dataKey,
     upload: version.upload?.id ?? null,
     parts_count: version.upload?.parts ?? null,
+    encryption: version.encryption,
+    owner: version.owner,
+    acl: version.acl,
   });
 }
 
@@ -102,6 +110,9 @@ async function putDeleteMarker(change: Change, key: string): Promise<ObjectTable
     data_key: null,
     upload: null,
     parts_count: null,
+    encryption: null,
+    owner: null,
+    acl: null,
   });
 }
 

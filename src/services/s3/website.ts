@@ -8,6 +8,7 @@ import type { Route } from '../../kernel/service.ts';
 import { spell } from '../../kernel/wire/errors.ts';
 import type { Exchange, HttpRequest } from '../../kernel/wire/http.ts';
 import { lacksSlash, readWebsiteAddress, type WebsiteAddress } from './address.ts';
+import { crossOriginHeaders } from './cors.ts';
 import { methodNotAllowed, noSuchBucket, s3Fault } from './faults.ts';
 import { findBucket } from './find-bucket.ts';
 import { errorPage } from './website-pages.ts';
@@ -44,7 +45,9 @@ export function websiteRoute(publicHosts: ReadonlySet<string>): Route {
         if (!(error instanceof Fault)) throw error;
         outcome = { kind: 'error', error, document: undefined };
       }
-      await send(exchange, address, outcome);
+      const bucket = request.headers['origin'] === undefined ? undefined : await findBucket(ctx, address.bucket);
+      const shared = bucket === undefined ? {} : crossOriginHeaders(bucket, request);
+      await send(exchange, address, outcome, shared);
     },
   };
 }
@@ -159,9 +162,14 @@ function statusOfFault(error: Fault): number {
   return error.status || spell(error.name, 's3')?.status || (error.name.startsWith('NoSuch') ? 404 : 400);
 }
 
-async function send({ request, response, ctx }: Exchange, address: WebsiteAddress, outcome: Outcome): Promise<void> {
+async function send(
+  { request, response, ctx }: Exchange,
+  address: WebsiteAddress,
+  outcome: Outcome,
+  shared: Readonly<Record<string, string>>,
+): Promise<void> {
   const bodiless = request.method === 'HEAD';
-  const headers = securityHeaders(address);
+  const headers = { ...shared, ...securityHeaders(address) };
   if (!request.message.complete) headers['connection'] = 'close';
   if (outcome.kind === 'redirect') {
     headers['location'] = headerText(outcome.redirect.location);
