@@ -96,7 +96,6 @@ test('buckets', async (t) => {
       await refused(s3.createBucket({ Bucket }), 'InvalidBucketName', 400);
     }
     await refused(s3.createBucket({ Bucket: 'locked', ObjectLockEnabledForBucket: true }), 'NotImplemented', 501);
-    await refused(s3.createBucket({ Bucket: 'acls', ObjectOwnership: 'ObjectWriter' }), 'NotImplemented', 501);
     await refused(s3.createBucket({ Bucket: 'acls', ACL: 'public-read' }), 'InvalidBucketAclWithObjectOwnership', 400);
     await s3.createBucket({ Bucket: 'private', ACL: 'private', ObjectOwnership: 'BucketOwnerEnforced' });
   });
@@ -191,19 +190,21 @@ test('buckets', async (t) => {
 
   await t.test('refuse settings that are not implemented, by name', async () => {
     const Bucket = 'plain';
-    const cors = { CORSRules: [{ AllowedMethods: ['GET'], AllowedOrigins: ['*'] }] };
-    const error = await refused(s3.putBucketCors({ Bucket, CORSConfiguration: cors }), 'NotImplemented', 501);
-    assert.match(error.message, /PutBucketCors/);
+    const accelerate = s3.putBucketAccelerateConfiguration({ Bucket, AccelerateConfiguration: { Status: 'Enabled' } });
+    const error = await refused(accelerate, 'NotImplemented', 501);
+    assert.match(error.message, /PutBucketAccelerateConfiguration/);
     await refused(s3.putBucketAcl({ Bucket, ACL: 'public-read' }), 'AccessControlListNotSupported', 400);
-    const kms = { Rules: [{ ApplyServerSideEncryptionByDefault: { SSEAlgorithm: 'aws:kms' as const } }] };
+    const kms = { Rules: [{ ApplyServerSideEncryptionByDefault: { SSEAlgorithm: 'aws:kms:dsse' as const } }] };
     await refused(s3.putBucketEncryption({ Bucket, ServerSideEncryptionConfiguration: kms }), 'NotImplemented', 501);
     const queue = {
-      QueueConfigurations: [{ QueueArn: 'arn:aws:sqs:us-east-1:1:q', Events: ['s3:ObjectCreated:*' as const] }],
+      QueueConfigurations: [
+        { QueueArn: 'arn:aws:sqs:us-east-1:123456789012:q', Events: ['s3:ObjectCreated:*' as const] },
+      ],
     };
     await refused(
       s3.putBucketNotificationConfiguration({ Bucket, NotificationConfiguration: queue }),
-      'NotImplemented',
-      501,
+      'InvalidArgument',
+      400,
     );
     const status = { Status: 'On' as 'Enabled' };
     await refused(
@@ -215,7 +216,8 @@ test('buckets', async (t) => {
 
   await t.test('answer a browser that asks for CORS that there is none', async () => {
     const url = new URL(server.url);
-    const answer = await send(server.url, { method: 'OPTIONS', path: '/plain', headers: { host: url.host } });
+    const headers = { host: url.host, origin: 'https://app.example', 'access-control-request-method': 'GET' };
+    const answer = await send(server.url, { method: 'OPTIONS', path: '/plain', headers });
     assert.equal(answer.status, 403);
     assert.match(answer.text, /<Code>AccessForbidden<\/Code>/);
   });

@@ -202,13 +202,13 @@ test('objects', async (t) => {
     const wishes: [object, string, number][] = [
       [{ ACL: 'public-read' }, 'AccessControlListNotSupported', 400],
       [{ GrantRead: 'id="x"' }, 'AccessControlListNotSupported', 400],
-      [{ ServerSideEncryption: 'aws:kms' }, 'NotImplemented', 501],
+      [{ ServerSideEncryption: 'aws:kms:dsse' }, 'NotImplemented', 501],
       [{ ServerSideEncryption: 'rot13' }, 'InvalidArgument', 400],
-      [{ SSEKMSKeyId: 'alias/x' }, 'NotImplemented', 501],
+      [{ SSEKMSKeyId: 'alias/x' }, 'InvalidArgument', 400],
       [{ StorageClass: 'GLACIER' }, 'NotImplemented', 501],
       [{ StorageClass: 'CUPBOARD' }, 'InvalidStorageClass', 400],
-      [{ ObjectLockLegalHoldStatus: 'ON' }, 'NotImplemented', 501],
-      [{ ObjectLockMode: 'GOVERNANCE', ObjectLockRetainUntilDate: new Date() }, 'NotImplemented', 501],
+      [{ ObjectLockLegalHoldStatus: 'ON' }, 'InvalidRequest', 400],
+      [{ ObjectLockMode: 'GOVERNANCE', ObjectLockRetainUntilDate: new Date() }, 'InvalidRequest', 400],
       [{ WebsiteRedirectLocation: 'javascript:alert(1)' }, 'InvalidRedirectLocation', 400],
     ];
     for (const [wish, name, status] of wishes) await refused(put(wish), name, status);
