@@ -53,7 +53,7 @@ function requesterOf(caller: Caller): string {
     case 'Root':
       return ownerOf(caller.account).ID;
     default:
-      return caller.arn;
+      return 'arn' in caller ? caller.arn : '-';
   }
 }
 
