@@ -16,16 +16,11 @@ export function exportLines(url: string, region: string, keys: RootCredentials):
 
 /** Prints the export lines with the root user's key. @throws UsageError before the first start */
 export async function printEnv(config: Config): Promise<void> {
-  process.stdout.write(`${exportLines(serverUrl(config), config.region, await rootKeys(config)).join('\n')}\n`);
+  const url = config.publicUrl === '' ? `http://${config.host}:${config.port}` : config.publicUrl;
+  process.stdout.write(`${exportLines(url, config.region, await rootKeys(config)).join('\n')}\n`);
 }
 
-/** Where the server of these settings is reached. */
-export function serverUrl({ publicUrl, host, port, tlsCert }: Config): string {
-  return publicUrl === '' ? `${tlsCert === '' ? 'http' : 'https'}://${host}:${port}` : publicUrl;
-}
-
-/** The root key of the account that a server of these settings is set up with. @throws UsageError before the first start */
-export async function rootKeys(config: Config): Promise<RootCredentials> {
+async function rootKeys(config: Config): Promise<RootCredentials> {
   if (config.rootAccessKeyId !== '') {
     return { accessKeyId: config.rootAccessKeyId, secretAccessKey: config.rootSecretAccessKey };
   }

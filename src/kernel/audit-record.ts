@@ -5,9 +5,8 @@ import type { AuditTable } from './store/kernel-tables.ts';
 export interface AuditEntry {
   readonly id: string;
   readonly at: Date;
-  /** Known only by its proof for calls that come unsigned. */
-  caller: Caller;
-  account: string;
+  readonly caller: Caller;
+  readonly account: string;
   readonly region: string;
   readonly eventSource: string;
   readonly eventName: string;
@@ -65,11 +64,6 @@ function userNameOf(caller: Caller): string | null {
       return caller.sessionName;
     case 'Root':
       return 'root';
-    case 'FederatedUser':
-      return caller.federatedName;
-    case 'WebIdentityUser':
-    case 'SAMLUser':
-      return caller.userName;
     case 'AWSService':
       return caller.service;
     case 'Anonymous':
@@ -83,7 +77,7 @@ function cloudTrailRecord(entry: AuditEntry): string {
   const head = JSON.stringify({
     eventVersion: '1.11',
     userIdentity: {
-      ...userIdentity(entry.caller, entry.account),
+      ...userIdentity(entry.caller),
       ...(entry.invokedBy === undefined ? {} : { invokedBy: entry.invokedBy }),
     },
     eventTime: entry.at.toISOString().replace(/\.\d{3}Z$/, 'Z'),
@@ -92,9 +86,8 @@ function cloudTrailRecord(entry: AuditEntry): string {
     awsRegion: entry.region,
     sourceIPAddress: entry.sourceIp,
     userAgent: entry.userAgent,
-    ...(entry.errorCode === undefined
-      ? {}
-      : { errorCode: entry.errorCode, errorMessage: entry.errorMessage?.slice(0, MAX_MESSAGE_CHARS) }),
+    errorCode: entry.errorCode,
+    errorMessage: entry.errorMessage?.slice(0, MAX_MESSAGE_CHARS),
   });
   const parameters = boundedJson(entry.requestParameters, maxChars);
   const elements = boundedJson(entry.responseElements, maxChars);
@@ -114,11 +107,7 @@ function cloudTrailRecord(entry: AuditEntry): string {
   return `${head.slice(0, -1)},"requestParameters":${parameters},"responseElements":${elements},${tail.slice(1)}`;
 }
 
-/** @param account whose record it is: the owner of a resource hears of a caller from elsewhere no more than his account */
-function userIdentity(caller: Caller, account: string): Record<string, unknown> {
-  if ('principalId' in caller && caller.account !== account) {
-    return { type: 'AWSAccount', principalId: caller.principalId, accountId: caller.account };
-  }
+function userIdentity(caller: Caller): Record<string, unknown> {
   switch (caller.type) {
     case 'AWSService':
       return { type: 'AWSService', invokedBy: caller.service };
@@ -139,31 +128,13 @@ function userIdentity(caller: Caller, account: string): Record<string, unknown> 
             accountId: caller.account,
             userName: caller.roleName,
           },
-          ...(caller.federation?.webIdentity === undefined
-            ? {}
-            : { webIdFederationData: caller.federation.webIdentity }),
-          attributes: sessionAttributes(caller.issuedAt, caller.mfaAuthenticatedAt),
-          ...(caller.sourceIdentity === undefined ? {} : { sourceIdentity: caller.sourceIdentity }),
+          attributes: {
+            creationDate: new Date(caller.issuedAt).toISOString().replace(/\.\d{3}Z$/, 'Z'),
+            mfaAuthenticated: 'false',
+          },
         },
         ...(caller.invokedBy === undefined ? {} : { invokedBy: caller.invokedBy }),
       };
-    case 'FederatedUser':
-      return {
-        type: 'FederatedUser',
-        principalId: caller.principalId,
-        arn: caller.arn,
-        accountId: caller.account,
-        accessKeyId: caller.accessKeyId,
-        sessionContext: {
-          sessionIssuer: { ...caller.maker, accountId: caller.account },
-          attributes: sessionAttributes(caller.issuedAt),
-        },
-      };
-    case 'WebIdentityUser':
-    case 'SAMLUser': {
-      const { type, principalId, userName, identityProvider } = caller;
-      return { type, principalId, userName, identityProvider };
-    }
     default:
       return {
         type: caller.type,
@@ -172,18 +143,8 @@ function userIdentity(caller: Caller, account: string): Record<string, unknown> 
         accountId: caller.account,
         accessKeyId: caller.accessKeyId,
         ...(caller.type === 'IAMUser' ? { userName: caller.userName } : {}),
-        ...(caller.issuedAt === undefined
-          ? {}
-          : { sessionContext: { attributes: sessionAttributes(caller.issuedAt, caller.mfaAuthenticatedAt) } }),
       };
   }
-}
-
-function sessionAttributes(issuedAt: number, mfaAuthenticatedAt?: number): Record<string, string> {
-  return {
-    creationDate: new Date(issuedAt).toISOString().replace(/\.\d{3}Z$/, 'Z'),
-    mfaAuthenticated: String(mfaAuthenticatedAt !== undefined),
-  };
 }
 
 /** JSON of what may be of any size; of what is too large, its size. */

@@ -58,7 +58,7 @@ export async function identifyGitUser(ctx: Context, given: GitPassword, signedFo
   if (signed !== null) return verifySigned(ctx, given, { timestamp: signed[1]!, signature: signed[2]! }, signedFor);
   if (given.sessionToken !== undefined) return { outcome: 'unknown' };
   const { userName, password } = given;
-  const caller = await ctx.identity.verifyServicePassword('codecommit.amazonaws.com', userName, password);
+  const caller = await ctx.identity.verifyServicePassword('codecommit.amazonaws.com', userName, password, ctx.sourceIp);
   return caller === undefined ? { outcome: 'unknown' } : { outcome: 'known', caller, region: undefined };
 }
 

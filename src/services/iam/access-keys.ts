@@ -34,11 +34,11 @@ export const CreateAccessKey: Op<'CreateAccessKey'> = {
       const user = await entityByName(tx, ctx.account, 'user', userName);
       const keys = await keysOf(tx, user.id);
       if (keys.length >= QUOTAS.accessKeysPerUser) throw quotaExceeded('AccessKeysPerUser', QUOTAS.accessKeysPerUser);
-      return insertKey(tx, ctx, user.id, secret);
+      return { name: user.name, ...(await insertKey(tx, ctx, user.id, secret)) };
     });
     return {
       AccessKey: {
-        UserName: userName,
+        UserName: row.name,
         AccessKeyId: row.id,
         Status: row.status as sdk.StatusType,
         SecretAccessKey: secret,
@@ -80,7 +80,7 @@ export const ListAccessKeys: Op<'ListAccessKeys'> = {
     const rows = await keysOf(ctx, user.id);
     const { items, truncation } = await slicePage(ctx, `ListAccessKeys ${user.id}`, input, rows, ({ id }) => id);
     const AccessKeyMetadata = items.map((row) => ({
-      UserName: userName,
+      UserName: user.name,
       AccessKeyId: row.id,
       Status: row.status as sdk.StatusType,
       CreateDate: new Date(row.created_at),

@@ -36,7 +36,40 @@ export interface MfaDeviceRow {
   failures: number;
   failed_at: number;
 }
+export interface LoginProfileRow {
+  user_id: string;
+  account: string;
+  /** See `password-hash.ts`. */
+  hash: string;
+  reset_required: number;
+  created_at: number;
+  /** When the password was last set: its age counts from here. */
+  changed_at: number;
+}
+/** Passwords that a user had, the present one included, so that he does not take one of them again. */
+export interface PastPasswordRow {
+  user_id: string;
+  changed_at: number;
+  hash: string;
+}
+export interface PasswordPolicyRow {
+  account: string;
+  min_length: number;
+  require_symbols: number;
+  require_numbers: number;
+  require_uppercase: number;
+  require_lowercase: number;
+  allow_change: number;
+  /** Days; 0 for passwords that never expire. */
+  max_age_days: number;
+  /** How many former passwords may not be taken again. */
+  reuse_prevention: number;
+  hard_expiry: number;
+}
 export interface CredentialTables {
+  iam_login_profiles: LoginProfileRow;
+  iam_past_passwords: PastPasswordRow;
+  iam_password_policies: PasswordPolicyRow;
   iam_ssh_keys: SshKeyRow;
   iam_mfa_devices: MfaDeviceRow;
 }
@@ -75,6 +108,40 @@ export const credentialMigrations: Migrations = {
         .addUniqueConstraint('iam_mfa_devices_name', ['account', 'name_key'])
         .execute();
       await schema.createIndex('iam_mfa_devices_user').on('iam_mfa_devices').column('user_id').execute();
+    },
+  },
+  '0005-console-passwords': {
+    async up({ schema }) {
+      await schema
+        .createTable('iam_login_profiles')
+        .addColumn('user_id', 'text', (c) => c.primaryKey())
+        .addColumn('account', 'text', (c) => c.notNull())
+        .addColumn('hash', 'text', (c) => c.notNull())
+        .addColumn('reset_required', 'integer', (c) => c.notNull())
+        .addColumn('created_at', 'bigint', (c) => c.notNull())
+        .addColumn('changed_at', 'bigint', (c) => c.notNull())
+        .execute();
+      await schema
+        .createTable('iam_past_passwords')
+        .addColumn('user_id', 'text', (c) => c.notNull())
+        .addColumn('changed_at', 'bigint', (c) => c.notNull())
+        .addColumn('hash', 'text', (c) => c.notNull())
+        .addPrimaryKeyConstraint('iam_past_passwords_key', ['user_id', 'hash'])
+        .execute();
+      await schema
+        .createTable('iam_password_policies')
+        .addColumn('account', 'text', (c) => c.primaryKey())
+        .addColumn('min_length', 'integer', (c) => c.notNull())
+        .addColumn('require_symbols', 'integer', (c) => c.notNull())
+        .addColumn('require_numbers', 'integer', (c) => c.notNull())
+        .addColumn('require_uppercase', 'integer', (c) => c.notNull())
+        .addColumn('require_lowercase', 'integer', (c) => c.notNull())
+        .addColumn('allow_change', 'integer', (c) => c.notNull())
+        .addColumn('max_age_days', 'integer', (c) => c.notNull())
+        .addColumn('reuse_prevention', 'integer', (c) => c.notNull())
+        .addColumn('hard_expiry', 'integer', (c) => c.notNull())
+        .execute();
+      await schema.alterTable('iam_users').addColumn('password_last_used_at', 'bigint').execute();
     },
   },
 };

@@ -9,7 +9,7 @@ test('git credentials: shown once, checked, turned off, reset, two at most', asy
   const server = await startServer(t);
   const { iam } = server.root_;
   const verify = (user: string, password: string, service = SERVICE) =>
-    server.kernel.identity.verifyServicePassword(service, user, password);
+    server.kernel.identity.verifyServicePassword(service, user, password, '192.0.2.1');
   await iam.createUser({ UserName: 'alice' });
   const { ServiceSpecificCredential: first } = await iam.createServiceSpecificCredential({
     UserName: 'alice',
@@ -69,7 +69,7 @@ test('git credentials: shown once, checked, turned off, reset, two at most', asy
   }
 });
 
-test('S10: guessing stops after ten different passwords a minute; a client that repeats one is not guessing', async (t) => {
+test('S10: who guesses has to wait, a client that repeats one password and everybody else has not', async (t) => {
   let nowMs = 0;
   const server = await startServer(t, { clock: { ...systemClock, monotonicMs: () => nowMs } });
   const { iam } = server.root_;
@@ -78,12 +78,18 @@ test('S10: guessing stops after ten different passwords a minute; a client that 
     UserName: 'alice',
     ServiceName: SERVICE,
   });
-  const user = credential!.ServiceUserName!;
-  const verify = (password: string) => server.kernel.identity.verifyServicePassword(SERVICE, user, password);
+  const { ServiceUserName: user, ServicePassword: right } = credential!;
+  const verify = (password: string, address = '192.0.2.1') =>
+    server.kernel.identity.verifyServicePassword(SERVICE, user!, password, address);
   for (let n = 0; n < 1000; n++) assert.equal(await verify('the same old one'), undefined);
-  assert.ok(await verify(credential!.ServicePassword!));
-  for (let n = 0; n < 1000; n++) assert.equal(await verify(`guess ${n}`), undefined);
-  assert.equal(await verify(credential!.ServicePassword!), undefined);
+  assert.ok(await verify(right!));
+  for (let n = 0; n < 1000; n++) assert.equal(await verify(`guess ${n}`, '192.0.2.66'), undefined);
+  assert.equal(await verify(right!, '192.0.2.66'), undefined, 'the guesser rests');
+  assert.ok(await verify(right!), 'the user does not');
+  for (let n = 0; n < 1000; n++) assert.equal(await verify(`guess ${n}`, `198.51.100.${n % 250}`), undefined);
+  assert.equal(await verify(right!, '203.0.113.9'), undefined, 'many guess together: the name rests');
+  assert.ok(await verify(right!), 'but not where it was used before');
+  for (let n = 0; n < 1000; n++) assert.equal(await verify(`guess ${n}`, `2001:db8::${n.toString(16)}`), undefined);
   nowMs += 60_000;
-  assert.ok(await verify(credential!.ServicePassword!));
+  assert.ok(await verify(right!, '192.0.2.66'));
 });

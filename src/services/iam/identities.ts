@@ -4,9 +4,7 @@ import type {
   Caller,
   CallerPolicies,
   Credential,
-  FederatedUserCaller,
   IdentitySource,
-  RootCaller,
   SessionDraft,
   SshPublicKey,
   TemporaryCredentials,
@@ -14,7 +12,7 @@ import type {
 } from '../../kernel/auth/identity.ts';
 import type { Context, Tx } from '../../kernel/context.ts';
 import { ReadCache } from '../../kernel/store/read-cache.ts';
-import { isOpenAccount, rootCaller } from './accounts.ts';
+import { ConsolePasswords } from './console-passwords.ts';
 import { compileDocument } from './documents.ts';
 import { KeyUse } from './key-use.ts';
 import { findManagedDocument } from './managed-documents.ts';
@@ -41,6 +39,7 @@ interface PasswordRecord {
 /** Answers the kernel's questions about identities, from caches that every change of IAM empties. */
 export class Identities implements IdentitySource {
   readonly keyUse: KeyUse;
+  readonly guesses: ConsolePasswords;
   readonly #ctx: Context;
   readonly #credentials: ReadCache<Credential>;
   readonly #policies: ReadCache<OwnerPolicies>;
@@ -59,6 +58,7 @@ export class Identities implements IdentitySource {
     this.#passwords = new ReadCache(ctx.clock, options);
     this.#sshKeys = new ReadCache(ctx.clock, options);
     this.#guard = new PasswordGuard(ctx.clock, ctx.secrets);
+    this.guesses = new ConsolePasswords(ctx);
     this.keyUse = new KeyUse(ctx);
   }
 
@@ -80,20 +80,17 @@ export class Identities implements IdentitySource {
   async #loadKey(accessKeyId: string): Promise<Credential | undefined> {
     const row = await tables(this.#ctx)
       .selectFrom('iam_access_keys as k')
-      .leftJoin('iam_users as u', 'u.id', 'k.user_id')
-      .select(['k.secret', 'k.status', 'k.user_id', 'k.account', 'u.id', 'u.name', 'u.path'])
+      .innerJoin('iam_users as u', 'u.id', 'k.user_id')
+      .select(['k.secret', 'k.status', 'u.id', 'u.account', 'u.name', 'u.path'])
       .where('k.id', '=', accessKeyId)
       .executeTakeFirst();
-    if (row === undefined || !(await isOpenAccount(this.#ctx, row.account))) return undefined;
-    const caller = keyOwner(row, accessKeyId);
-    return (
-      caller && {
-        accessKeyId,
-        secretAccessKey: openKeySecret(this.#ctx, accessKeyId, row.secret),
-        active: row.status === 'Active',
-        caller,
-      }
-    );
+    if (row === undefined) return undefined;
+    return {
+      accessKeyId,
+      secretAccessKey: openKeySecret(this.#ctx, accessKeyId, row.secret),
+      active: row.status === 'Active',
+      caller: userCaller(row, accessKeyId),
+    };
   }
 
   policiesOf(caller: Caller): CallerPolicies | Promise<CallerPolicies> {
@@ -101,7 +98,6 @@ export class Identities implements IdentitySource {
       const found = this.#policies.get(caller.principalId, () => policiesOfUser(this.#ctx, caller.principalId));
       return found instanceof Promise ? found.then((policies) => policies ?? NOTHING) : (found ?? NOTHING);
     }
-    if (caller.type === 'FederatedUser') return this.#policiesOfFederated(caller);
     if (caller.type !== 'AssumedRole') return NOTHING;
     const found = this.#policies.get(caller.roleId, () => policiesOfRole(this.#ctx, caller.roleId));
     const withSession = (policies: OwnerPolicies = NOTHING): CallerPolicies => ({
@@ -112,26 +108,12 @@ export class Identities implements IdentitySource {
     return found instanceof Promise ? found.then(withSession) : withSession(found);
   }
 
-  /** What the maker may do, and only so far as the session's policies go: without one it may do nothing by itself. */
-  #policiesOfFederated(caller: FederatedUserCaller): CallerPolicies | Promise<CallerPolicies> {
-    const { maker, sessionPolicies, sessionTags } = caller;
-    const withSession = (policies: OwnerPolicies = NOTHING): CallerPolicies => ({
-      ...policies,
-      tags: { ...policies.tags, ...sessionTags },
-      session: sessionPolicies,
-    });
-    if (maker.type === 'Root') return withSession(EVERYTHING);
-    const found = this.#policies.get(maker.principalId, () => policiesOfUser(this.#ctx, maker.principalId));
-    return found instanceof Promise ? found.then(withSession) : withSession(found);
-  }
-
   async findRole(roleArn: string): Promise<AssumableRole | undefined> {
     return this.#roles.get(roleArn, async () => {
       const { account = '', resource = '' } = parseArn(roleArn) ?? {};
       const name = resource.slice(resource.lastIndexOf('/') + 1);
       const role = await findEntity(this.#ctx, account, 'role', name);
       if (role === undefined || entityArn('role', role) !== roleArn) return undefined;
-      if (!(await isOpenAccount(this.#ctx, account))) return undefined;
       return {
         account,
         arn: roleArn,
@@ -155,10 +137,17 @@ export class Identities implements IdentitySource {
     this.keyUse.note(accessKeyId, service, region);
   }
 
-  async verifyServicePassword(service: string, userName: string, password: string): Promise<Caller | undefined> {
+  async verifyServicePassword(
+    service: string,
+    userName: string,
+    password: string,
+    address: string,
+  ): Promise<Caller | undefined> {
     const record = await this.#passwords.get(userName, () => this.#loadPassword(userName));
     const usable = record?.active === true && record.service === service ? record : undefined;
-    return this.#guard.matches(userName, password, usable?.credentialId, usable?.digest) ? usable?.caller : undefined;
+    return this.#guard.matches({ userName, password, address }, usable?.credentialId, usable?.digest)
+      ? usable?.caller
+      : undefined;
   }
 
   async findSshKey(sshPublicKeyId: string): Promise<SshPublicKey | undefined> {
@@ -185,7 +174,7 @@ export class Identities implements IdentitySource {
       .select(['c.id as credential_id', 'c.service', 'c.password', 'c.status', 'u.id', 'u.account', 'u.name', 'u.path'])
       .where('c.user_name', '=', userName)
       .executeTakeFirst();
-    if (row === undefined || !(await isOpenAccount(this.#ctx, row.account))) return undefined;
+    if (row === undefined) return undefined;
     return {
       credentialId: row.credential_id,
       service: row.service,
@@ -197,22 +186,6 @@ export class Identities implements IdentitySource {
 }
 
 const NOTHING: OwnerPolicies = { identity: [] };
-/** What a root user may do, for the sessions that he narrows. */
-const EVERYTHING: OwnerPolicies = {
-  identity: [
-    compileDocument('{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}', 'identity'),
-  ],
-};
-
-/** Whose key it is: a user's or, under the account's number, the root user's. */
-function keyOwner(
-  row: { user_id: string; account: string; id: string | null; name: string | null; path: string | null },
-  accessKeyId: string,
-): UserCaller | RootCaller | undefined {
-  const { id, account, name, path } = row;
-  if (id !== null && name !== null && path !== null) return userCaller({ id, account, name, path }, accessKeyId);
-  return row.user_id === account ? rootCaller(account, accessKeyId) : undefined;
-}
 
 function userCaller(
   row: { id: string; account: string; name: string; path: string },

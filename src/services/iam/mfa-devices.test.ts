@@ -3,19 +3,13 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { inflateSync } from 'node:zlib';
-import type { IAM } from '@aws-sdk/client-iam';
 import jsQr from 'jsqr';
 import { startServer, type TestServer, temporaryFolder } from '../../../test/harness.ts';
 import { systemClock } from '../../kernel/clock.ts';
-import { BASE32 } from '../../kernel/ids.ts';
+import { fromBase32, newDevice } from './testing/authenticator.ts';
 import { codeAt, stepAt } from './totp.ts';
 
 const ACCOUNT = '123456789012';
-
-function fromBase32(text: string): Buffer {
-  const bits = [...text].map((char) => BASE32.indexOf(char).toString(2).padStart(5, '0')).join('');
-  return Buffer.from(bits.match(/.{8}/g)!.map((byte) => Number.parseInt(byte, 2)));
-}
 
 /** A server whose wall clock is moved by hand; an authenticator app for the devices it makes. */
 async function serverWithClock(t: Parameters<typeof startServer>[0], data?: string) {
@@ -24,13 +18,6 @@ async function serverWithClock(t: Parameters<typeof startServer>[0], data?: stri
   const server = await startServer(t, { clock, ...(data === undefined ? {} : { settings: { data } }) });
   const code = (seed: Buffer, steps = 0) => codeAt(seed, stepAt(time.ms) + steps);
   return { server, time, code };
-}
-
-async function newDevice(iam: IAM, name: string): Promise<{ serial: string; seed: Buffer; png: Uint8Array }> {
-  const { VirtualMFADevice: device } = await iam.createVirtualMFADevice({ VirtualMFADeviceName: name });
-  const text = Buffer.from(device!.Base32StringSeed!).toString();
-  assert.match(text, /^[A-Z2-7]{64}$/);
-  return { serial: device!.SerialNumber!, seed: fromBase32(text), png: device!.QRCodePNG! };
 }
 
 const callerOf = async (server: TestServer, keyId: string) =>

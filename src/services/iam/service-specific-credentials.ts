@@ -75,9 +75,9 @@ export const CreateServiceSpecificCredential: Op<'CreateServiceSpecificCredentia
         created_at: ctx.now().getTime(),
       };
       await tables(tx).insertInto('iam_service_credentials').values(created).execute();
-      return created;
+      return { ...created, name: user.name };
     });
-    return { ServiceSpecificCredential: withPassword(row, userName, password) };
+    return { ServiceSpecificCredential: withPassword(row, row.name, password) };
   },
 };
 
@@ -104,7 +104,7 @@ export const ListServiceSpecificCredentials: Op<'ListServiceSpecificCredentials'
       ServiceSpecificCredentials: rows
         .filter((row) => service === undefined || row.service === service)
         .map((row) => ({
-          UserName: userName,
+          UserName: user.name,
           Status: row.status as sdk.StatusType,
           ServiceUserName: row.user_name,
           CreateDate: new Date(row.created_at),

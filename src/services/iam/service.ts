@@ -2,21 +2,21 @@ import * as sdk from '@aws-sdk/client-iam';
 import { defineService } from '../../kernel/define-service.ts';
 import * as accessKeys from './access-keys.ts';
 import * as account from './account.ts';
-import { accountsRoute } from './account-route.ts';
-import { accountMigrations } from './account-tables.ts';
-import { enterDefaultAccount } from './accounts.ts';
 import * as attachedPolicies from './attached-policies.ts';
 import constraints from './constraints.generated.json' with { type: 'json' };
 import * as groups from './groups.ts';
 import { Identities } from './identities.ts';
 import * as inlinePolicies from './inline-policies.ts';
 import * as instanceProfiles from './instance-profiles.ts';
+import * as loginProfiles from './login-profiles.ts';
 import * as managedPolicies from './managed-policies.ts';
 import * as mfaDevices from './mfa-devices.ts';
+import * as passwordPolicy from './password-policy.ts';
 import * as policyEntities from './policy-entities.ts';
 import * as policyVersions from './policy-versions.ts';
 import * as roles from './roles.ts';
 import * as serviceSpecificCredentials from './service-specific-credentials.ts';
+import { signIn } from './sign-in.ts';
 import * as simulation from './simulation.ts';
 import * as sshPublicKeys from './ssh-public-keys.ts';
 import { migrations } from './tables.ts';
@@ -42,8 +42,10 @@ export const iam = defineService({
     groups,
     inlinePolicies,
     instanceProfiles,
+    loginProfiles,
     managedPolicies,
     mfaDevices,
+    passwordPolicy,
     policyEntities,
     policyVersions,
     roles,
@@ -53,8 +55,7 @@ export const iam = defineService({
     tagging,
     users,
   ]),
-  routes: [accountsRoute],
-  migrations: { ...migrations, ...accountMigrations },
-  lifecycle: { start: enterDefaultAccount },
+  routes: [signIn],
+  migrations,
   provides: { identity: (ctx) => new Identities(ctx) },
 });

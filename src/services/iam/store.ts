@@ -31,7 +31,7 @@ export function entityArn(kind: EntityKind, entity: Pick<EntityRow, 'account' | 
   return arn('iam', '', entity.account, `${kind}${entity.path}${entity.name}`);
 }
 
-/** The entity of that name in the account, if there is one. */
+/** The entity of that name in the account, if there is one: names are the same whatever their case, ARNs are not. */
 export async function findEntity<K extends EntityKind>(
   source: Context | Tx,
   account: string,
@@ -45,7 +45,7 @@ export async function findEntity<K extends EntityKind>(
     .where('account', '=', account)
     .where('name_key', '=', name.toLowerCase())
     .executeTakeFirst();
-  return row?.name === name ? (row as unknown as Rows[K]) : undefined;
+  return row as unknown as Rows[K] | undefined;
 }
 
 /** @throws NoSuchEntity */

@@ -16,6 +16,7 @@ export interface EntityRow {
 export interface UserRow extends EntityRow {
   /** ARN of the managed policy that bounds the user. */
   boundary_arn: string | null;
+  password_last_used_at: number | null;
 }
 export type GroupRow = EntityRow;
 export interface RoleRow extends EntityRow {

@@ -31,6 +31,7 @@ export function userOf(row: UserRow): sdk.User {
     UserId: row.id,
     Arn: entityArn('user', row),
     CreateDate: new Date(row.created_at),
+    ...(row.password_last_used_at === null ? {} : { PasswordLastUsed: new Date(row.password_last_used_at) }),
   };
 }
 
@@ -59,6 +60,7 @@ export const CreateUser: Op<'CreateUser'> = {
       path,
       created_at: ctx.now().getTime(),
       boundary_arn: boundary ?? null,
+      password_last_used_at: null,
     };
     return changeIdentities(ctx, async (tx) => {
       await requireFreeName(tx, ctx.account, 'user', name);
@@ -120,7 +122,7 @@ export const UpdateUser: Op<'UpdateUser'> = {
       const tags = await tagsOf(tx, from);
       await deleteAllTags(tx, from);
       await putTags(tx, to, tags);
-      await repointTrustPolicies(tx, from, to);
+      await repointTrustPolicies(tx, ctx.account, from, to);
       await tables(tx)
         .updateTable('iam_users')
         .set({ name: moved.name, name_key: moved.name_key, path: moved.path })
@@ -138,7 +140,8 @@ export const DeleteUser: Op<'DeleteUser'> = {
       const row = await entityByName(tx, ctx.account, 'user', name);
       await requireBareUser(tx, row.id);
       await deleteAllTags(tx, entityArn('user', row));
-      await repointTrustPolicies(tx, entityArn('user', row), row.id);
+      await repointTrustPolicies(tx, ctx.account, entityArn('user', row), row.id);
+      await tables(tx).deleteFrom('iam_past_passwords').where('user_id', '=', row.id).execute();
       await tables(tx).deleteFrom('iam_users').where('id', '=', row.id).execute();
     });
     return {};
@@ -152,6 +155,9 @@ async function requireBareUser(tx: Tx, userId: string): Promise<void> {
   const conflict = (what: string) => fault(sdk.DeleteConflictException, `Cannot delete entity, must ${what} first.`);
   if (await has(db.selectFrom('iam_access_keys').select('id').where('user_id', '=', userId))) {
     throw conflict('delete access keys');
+  }
+  if (await has(db.selectFrom('iam_login_profiles').select('user_id').where('user_id', '=', userId))) {
+    throw conflict('delete login profile');
   }
   if (await has(db.selectFrom('iam_inline_policies').select('name').where('owner_id', '=', userId))) {
     throw conflict('delete policies');
