@@ -17,6 +17,7 @@ import { type Config, readConfig } from '../src/kernel/config.ts';
 import type { Service } from '../src/kernel/service.ts';
 import type { Database } from '../src/kernel/store/database.ts';
 import { type RunningServer, startServer as start } from '../src/server.ts';
+import { createAccount } from '../src/services/iam/accounts.ts';
 import { services as allServices } from '../src/services.ts';
 import { ownDatabase } from './postgres.ts';
 
@@ -60,7 +61,9 @@ export interface TestServer extends RunningServer {
   /** Clients for any keys, in any region. */
   clients(keys: Keys, region?: string): Clients;
   /** Makes an IAM user with an inline policy (default: everything) and gives clients with his key. */
-  user(name: string, policy?: object): Promise<Clients>;
+  user(name: string, policy?: object, root?: Clients): Promise<Clients>;
+  /** Makes another account and gives clients of its root user. */
+  account(name: string): Promise<{ id: string; root: Clients }>;
   /** Environment for `aws`, `git` and other programs. */
   env(keys: Keys): Record<string, string>;
   /** Stops the server and starts another one on the same data folder and port. */
@@ -123,8 +126,12 @@ export async function startServer(t: Ending, options: HarnessOptions = {}): Prom
     ...running,
     root_: clients(running.root),
     clients,
-    async user(name, policy = ALLOW_ALL) {
-      const { iam } = server.root_;
+    async account(name) {
+      const ctx = running.kernel.serviceContext('organizations.amazonaws.com');
+      const { account, key } = await createAccount(ctx, { name });
+      return { id: account.id, root: clients(key) };
+    },
+    async user(name, policy = ALLOW_ALL, { iam } = server.root_) {
       await iam.createUser({ UserName: name });
       await iam.putUserPolicy({ UserName: name, PolicyName: 'inline', PolicyDocument: JSON.stringify(policy) });
       const { AccessKey } = await iam.createAccessKey({ UserName: name });

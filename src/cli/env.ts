@@ -16,11 +16,16 @@ export function exportLines(url: string, region: string, keys: RootCredentials):
 
 /** Prints the export lines with the root user's key. @throws UsageError before the first start */
 export async function printEnv(config: Config): Promise<void> {
-  const url = config.publicUrl === '' ? `http://${config.host}:${config.port}` : config.publicUrl;
-  process.stdout.write(`${exportLines(url, config.region, await rootKeys(config)).join('\n')}\n`);
+  process.stdout.write(`${exportLines(serverUrl(config), config.region, await rootKeys(config)).join('\n')}\n`);
 }
 
-async function rootKeys(config: Config): Promise<RootCredentials> {
+/** Where the server of these settings is reached. */
+export function serverUrl({ publicUrl, host, port, tlsCert }: Config): string {
+  return publicUrl === '' ? `${tlsCert === '' ? 'http' : 'https'}://${host}:${port}` : publicUrl;
+}
+
+/** The root key of the account that a server of these settings is set up with. @throws UsageError before the first start */
+export async function rootKeys(config: Config): Promise<RootCredentials> {
   if (config.rootAccessKeyId !== '') {
     return { accessKeyId: config.rootAccessKeyId, secretAccessKey: config.rootSecretAccessKey };
   }

@@ -2,6 +2,11 @@ import { Command } from 'commander';
 import { type Config, readConfig, SETTINGS } from '../kernel/config.ts';
 import { DataFolderBusyError } from '../kernel/store/data-folder.ts';
 
+export type AccountCall =
+  | { verb: 'create'; name: string | undefined; email: string | undefined; id: string | undefined }
+  | { verb: 'list' }
+  | { verb: 'close' | 'reopen' | 'root-key'; id: string };
+
 /** A mistake of the user: told in one line, without a stack. */
 export class UsageError extends Error {}
 
@@ -47,11 +52,36 @@ export async function run(argv: string[]): Promise<void> {
       const { demo } = await import('./demo.ts');
       process.exitCode = await demo(configOf(options), { keep: options.keep === true, self: options.self === true });
     });
+  addAccountCommands(program);
   try {
     await program.parseAsync(argv);
   } catch (error) {
     process.exitCode = report(error);
   }
+}
+
+/** Accounts of a server that runs: it alone writes its data. */
+function addAccountCommands(program: Command): void {
+  const account = program.command('account').description('make, list and close accounts of a running server');
+  const administer = async (options: Record<string, string | undefined>, call: AccountCall) => {
+    const { administerAccounts } = await import('./account.ts');
+    await administerAccounts(configOf(options), call);
+  };
+  withSettings(account.command('create').description('make an account; prints the key of its root user, once'))
+    .option('--name <name>', 'name of the account')
+    .option('--email <email>', 'e-mail address of its owner')
+    .option('--id <id>', '12 digits; made when left out')
+    .action(({ name, email, id, ...options }) => administer(options, { verb: 'create', name, email, id }));
+  withSettings(account.command('list').description('list the accounts')).action((options) =>
+    administer(options, { verb: 'list' }),
+  );
+  const onOne = (verb: 'close' | 'reopen' | 'root-key', description: string) =>
+    withSettings(account.command(verb).argument('<id>', '12 digits').description(description)).action((id, options) =>
+      administer(options, { verb, id }),
+    );
+  onOne('close', 'end all access of an account; its data stays');
+  onOne('reopen', 'give a closed account its access back');
+  onOne('root-key', "replace the key of an account's root user; prints the new one, once");
 }
 
 function report(error: unknown): number {

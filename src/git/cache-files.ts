@@ -50,8 +50,9 @@ function configOf(hooksFolder: string): string {
 `;
 }
 
-/** Attributes of the highest rank: what a pushed `.gitattributes` says about archives has no effect. */
-const ATTRIBUTES = '* -export-subst -export-ignore -text -eol -ident -filter -working-tree-encoding -diff -merge\n';
+/** Attributes of the highest rank: what a pushed `.gitattributes` says about archives and merges has no effect. */
+const ATTRIBUTES =
+  '* -export-subst -export-ignore -text -eol -ident -filter -working-tree-encoding -diff !merge !conflict-marker-size\n';
 
 /** Quotes a value for a git configuration file. */
 function quote(value: string): string {

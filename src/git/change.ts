@@ -18,6 +18,8 @@ export interface ChangeRequest {
   atomic: boolean;
   /** The objects that the updates need, as one pack; null when the repository has them all. */
   pack: AsyncIterable<Uint8Array> | null;
+  /** Keeps the pack though no reference shall lead to it; `updates` is empty then. */
+  unreferenced?: boolean;
   /** The transaction. It must not use the repository. */
   commit: CommitChange;
   limits?: PackLimits;
@@ -90,7 +92,7 @@ async function applyUpdates(
   if (request.atomic && refused.size > 0) {
     for (const update of updates.splice(0)) refused.set(update.name, ATOMIC_FAILED);
   }
-  if (updates.length === 0) {
+  if (updates.length === 0 && request.unreferenced !== true) {
     await incoming?.unstore();
     return refused;
   }
@@ -106,7 +108,8 @@ async function transact(
 ): Promise<ReadonlyMap<string, string>> {
   const change = { updates, atomic: request.atomic, pack: incoming?.record ?? null };
   if (incoming === null) return request.commit(change);
-  const isAccepted = (refused: ReadonlyMap<string, string>) => refused.size < updates.length;
+  const isAccepted = (refused: ReadonlyMap<string, string>) =>
+    refused.size < updates.length || (request.unreferenced === true && refused.size === 0);
   // If the transaction throws, its outcome is unknown: the blobs stay, and the sweep asks the truth later.
   const refused = await repository.publish(incoming, () => request.commit(change), isAccepted);
   if (!isAccepted(refused)) await incoming.unstore();

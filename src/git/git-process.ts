@@ -90,17 +90,19 @@ export class GitProcesses {
 
   /**
    * Runs git to its end and returns what it printed.
+   * @param options.goodStatuses exit statuses that are answers and not errors; 0 alone by default.
    * @throws {GitFailure} `process-failed` with git's words as detail, `stopped`, or `tree-too-large` beyond `capBytes`.
    */
   async run(
     args: readonly string[],
-    options: GitOptions & { input?: string | Uint8Array; capBytes?: number },
+    options: GitOptions & { input?: string | Uint8Array; capBytes?: number; goodStatuses?: readonly number[] },
   ): Promise<Buffer> {
     const child = this.spawn(args, options);
     child.stdin.end(options.input ?? '');
     const output = await collect(child, options.capBytes ?? 64 * 1024 * 1024);
     const end = await child.ended;
-    if (end.status !== 0) throw failureOf(end, args[0] ?? 'git');
+    const good = options.goodStatuses ?? [0];
+    if (end.status === null || !good.includes(end.status)) throw failureOf(end, args[0] ?? 'git');
     return output;
   }
 

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { promisify } from 'node:util';
 import { deflate } from 'node:zlib';
 import { type ObjectType, objectIdOf } from './object-format.ts';
+import type { ObjectSource } from './object-source.ts';
 
 const deflateAsync = promisify(deflate);
 const TYPE_NUMBERS: Readonly<Record<ObjectType, number>> = { commit: 1, tree: 2, blob: 3, tag: 4 };
@@ -15,6 +16,27 @@ export class ObjectWriter {
     const id = objectIdOf(type, body);
     this.#objects.set(id, { type, body });
     return id;
+  }
+
+  /** True for an object that was added. */
+  has(id: string): boolean {
+    return this.#objects.has(id);
+  }
+
+  /** Knows these objects and, behind them, those of another source. */
+  over(beneath: ObjectSource): ObjectSource {
+    const own = (id: string) => {
+      const object = this.#objects.get(id);
+      if (object === undefined) return null;
+      return { type: object.type, size: object.body.length, body: Buffer.from(object.body) };
+    };
+    return {
+      get dead() {
+        return beneath.dead;
+      },
+      info: async (id) => own(id) ?? beneath.info(id),
+      contents: async (id, capBytes) => own(id) ?? beneath.contents(id, capBytes),
+    };
   }
 
   /** The pack (gitformat-pack), piece by piece. */

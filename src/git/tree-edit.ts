@@ -5,9 +5,11 @@ import type { ObjectReader } from './objects.ts';
 
 /** Puts a file at a path, or takes away what is there (`entry: null`). */
 export interface TreeEdit {
-  /** Without leading or trailing slash. */
-  path: string;
+  /** Without leading or trailing slash. As bytes where it comes from a tree: those need not be UTF-8. */
+  path: string | Buffer;
   entry: { mode: string; id: string } | null;
+  /** Replaces a folder by a file, and takes away what is not there, without a word. */
+  force?: boolean;
 }
 
 /**
@@ -23,15 +25,22 @@ export async function editTree(
   treeId: string | null,
   edits: readonly TreeEdit[],
 ): Promise<string> {
-  const split = edits.map(({ path, entry }) => ({ names: path.split('/'), path, entry }));
+  const split = edits.map(({ path, entry, force = false }) => {
+    const names = Buffer.from(path as string)
+      .toString('latin1')
+      .split('/');
+    return { names, path: path.toString(), entry, force };
+  });
   const id = await editFolder(objects, writer, treeId, split);
   return id ?? writer.add('tree', new Uint8Array(0));
 }
 
 interface SplitEdit {
+  /** Bytes as Latin-1 characters, so that names that are no UTF-8 stay apart. */
   names: string[];
   path: string;
   entry: { mode: string; id: string } | null;
+  force: boolean;
 }
 
 /** Answers null when nothing is left of the folder. */
@@ -42,11 +51,11 @@ async function editFolder(
   edits: readonly SplitEdit[],
 ): Promise<string | null> {
   const before = treeId === null || treeId === EMPTY_TREE_ID ? [] : await objects.tree(treeId);
-  const entries = new Map(before.map((entry) => [entry.name, entry]));
+  const entries = new Map(before.map((entry) => [entry.rawName.toString('latin1'), entry]));
   for (const [name, group] of groupByFirstName(edits)) {
     const after = await editEntry(objects, writer, entries.get(name), group);
     if (after === null) entries.delete(name);
-    else entries.set(name, { ...after, name, rawName: Buffer.from(name) });
+    else entries.set(name, { ...after, name, rawName: Buffer.from(name, 'latin1') });
   }
   if (entries.size === 0) return null;
   return writer.add('tree', formatTree([...entries.values()]));
@@ -54,10 +63,10 @@ async function editFolder(
 
 function groupByFirstName(edits: readonly SplitEdit[]): Map<string, SplitEdit[]> {
   const groups = new Map<string, SplitEdit[]>();
-  for (const { names, path, entry } of edits) {
+  for (const { names, ...edit } of edits) {
     const [first = '', ...rest] = names;
     const group = groups.get(first) ?? [];
-    group.push({ names: rest, path, entry });
+    group.push({ ...edit, names: rest });
     groups.set(first, group);
   }
   return groups;
@@ -73,6 +82,7 @@ async function editEntry(
   const below = edits.filter((edit) => edit.names.length > 0);
   const wasFolder = before !== undefined && isFolder(before.mode);
   for (const edit of here) {
+    if (edit.force) continue;
     if (edit.entry === null && (before === undefined || wasFolder)) {
       throw new GitFailure('path-missing', `there is no file ${edit.path}`);
     }
@@ -81,6 +91,9 @@ async function editEntry(
   const last = here.at(-1);
   if (below.length === 0) return last?.entry ?? null;
   const blocked = last === undefined ? before !== undefined && !wasFolder : last.entry !== null;
+  if (blocked && below.every(({ entry, force }) => force && entry === null)) {
+    return last === undefined ? (before ?? null) : last.entry;
+  }
   if (blocked) throw new GitFailure('path-below-file', `${below[0]?.path} is below a file`);
   const id = await editFolder(objects, writer, wasFolder ? before.id : null, below);
   return id === null ? null : { mode: '40000', id };

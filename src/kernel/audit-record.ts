@@ -5,8 +5,9 @@ import type { AuditTable } from './store/kernel-tables.ts';
 export interface AuditEntry {
   readonly id: string;
   readonly at: Date;
-  readonly caller: Caller;
-  readonly account: string;
+  /** Known only by its proof for calls that come unsigned. */
+  caller: Caller;
+  account: string;
   readonly region: string;
   readonly eventSource: string;
   readonly eventName: string;
@@ -64,6 +65,11 @@ function userNameOf(caller: Caller): string | null {
       return caller.sessionName;
     case 'Root':
       return 'root';
+    case 'FederatedUser':
+      return caller.federatedName;
+    case 'WebIdentityUser':
+    case 'SAMLUser':
+      return caller.userName;
     case 'AWSService':
       return caller.service;
     case 'Anonymous':
@@ -77,7 +83,7 @@ function cloudTrailRecord(entry: AuditEntry): string {
   const head = JSON.stringify({
     eventVersion: '1.11',
     userIdentity: {
-      ...userIdentity(entry.caller),
+      ...userIdentity(entry.caller, entry.account),
       ...(entry.invokedBy === undefined ? {} : { invokedBy: entry.invokedBy }),
     },
     eventTime: entry.at.toISOString().replace(/\.\d{3}Z$/, 'Z'),
@@ -107,7 +113,11 @@ function cloudTrailRecord(entry: AuditEntry): string {
   return `${head.slice(0, -1)},"requestParameters":${parameters},"responseElements":${elements},${tail.slice(1)}`;
 }
 
-function userIdentity(caller: Caller): Record<string, unknown> {
+/** @param account whose record it is: the owner of a resource hears of a caller from elsewhere no more than his account */
+function userIdentity(caller: Caller, account: string): Record<string, unknown> {
+  if ('principalId' in caller && caller.account !== account) {
+    return { type: 'AWSAccount', principalId: caller.principalId, accountId: caller.account };
+  }
   switch (caller.type) {
     case 'AWSService':
       return { type: 'AWSService', invokedBy: caller.service };
@@ -128,13 +138,31 @@ function userIdentity(caller: Caller): Record<string, unknown> {
             accountId: caller.account,
             userName: caller.roleName,
           },
-          attributes: {
-            creationDate: new Date(caller.issuedAt).toISOString().replace(/\.\d{3}Z$/, 'Z'),
-            mfaAuthenticated: 'false',
-          },
+          ...(caller.federation?.webIdentity === undefined
+            ? {}
+            : { webIdFederationData: caller.federation.webIdentity }),
+          attributes: sessionAttributes(caller.issuedAt, caller.mfaAuthenticatedAt),
+          ...(caller.sourceIdentity === undefined ? {} : { sourceIdentity: caller.sourceIdentity }),
         },
         ...(caller.invokedBy === undefined ? {} : { invokedBy: caller.invokedBy }),
       };
+    case 'FederatedUser':
+      return {
+        type: 'FederatedUser',
+        principalId: caller.principalId,
+        arn: caller.arn,
+        accountId: caller.account,
+        accessKeyId: caller.accessKeyId,
+        sessionContext: {
+          sessionIssuer: { ...caller.maker, accountId: caller.account },
+          attributes: sessionAttributes(caller.issuedAt),
+        },
+      };
+    case 'WebIdentityUser':
+    case 'SAMLUser': {
+      const { type, principalId, userName, identityProvider } = caller;
+      return { type, principalId, userName, identityProvider };
+    }
     default:
       return {
         type: caller.type,
@@ -143,8 +171,18 @@ function userIdentity(caller: Caller): Record<string, unknown> {
         accountId: caller.account,
         accessKeyId: caller.accessKeyId,
         ...(caller.type === 'IAMUser' ? { userName: caller.userName } : {}),
+        ...(caller.issuedAt === undefined
+          ? {}
+          : { sessionContext: { attributes: sessionAttributes(caller.issuedAt, caller.mfaAuthenticatedAt) } }),
       };
   }
+}
+
+function sessionAttributes(issuedAt: number, mfaAuthenticatedAt?: number): Record<string, string> {
+  return {
+    creationDate: new Date(issuedAt).toISOString().replace(/\.\d{3}Z$/, 'Z'),
+    mfaAuthenticated: String(mfaAuthenticatedAt !== undefined),
+  };
 }
 
 /** JSON of what may be of any size; of what is too large, its size. */

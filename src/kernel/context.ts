@@ -63,6 +63,8 @@ export interface RecordedEvent {
   /** `GitPush` */
   eventName: string;
   readOnly: boolean;
+  /** Whose trail it stands in, where that is not the caller's: the account of a role that is assumed from elsewhere. */
+  account?: string;
   /** ARNs. */
   resources: string[];
   requestParameters?: Record<string, unknown>;

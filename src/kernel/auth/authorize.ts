@@ -3,7 +3,7 @@ import type { Context } from '../context.ts';
 import type { ConditionKeys, ResourceRef, ResourceTags } from '../service.ts';
 import { commonFault } from '../wire/errors.ts';
 import { ConditionContext, type ConditionKeys as Keys } from './conditions.ts';
-import type { Caller, CallerPolicies, IdentitySource } from './identity.ts';
+import type { Caller, CallerPolicies, IdentitySource, SessionCaller } from './identity.ts';
 import { type AuthorizationRequest, deniedMessage, evaluate } from './policy.ts';
 import type { CompiledPolicy } from './policy-grammar.ts';
 import type { PrincipalIdentity } from './principals.ts';
@@ -20,7 +20,7 @@ const NO_POLICIES: CallerPolicies = { identity: [] };
 /** Allows the call on every one of its resources, or throws AccessDenied in AWS's words. */
 export async function authorizeCall(identity: IdentitySource, ctx: Context, call: CallAuthorization): Promise<void> {
   const { caller } = ctx;
-  const known = caller.type === 'IAMUser' || caller.type === 'AssumedRole';
+  const known = caller.type === 'IAMUser' || caller.type === 'AssumedRole' || caller.type === 'FederatedUser';
   const policies = known ? await identity.policiesOf(caller) : NO_POLICIES;
   const principal = principalOf(caller);
   const global = globalKeys(ctx, policies);
@@ -89,6 +89,18 @@ export function principalOf(caller: Caller): PrincipalIdentity {
       return { type: 'AWSService', account: caller.account, arn: '', service: caller.service };
     case 'Anonymous':
       return { type: 'Anonymous', account: '', arn: '' };
+    case 'WebIdentityUser':
+    case 'SAMLUser':
+      return { type: 'Federated', account: caller.account, arn: '', federated: caller.provider };
+    case 'FederatedUser':
+      // Its maker stands to it as the role to a session: what a policy gives him is narrowed by the session's policies.
+      return {
+        type: 'FederatedUser',
+        account: caller.account,
+        arn: caller.arn,
+        roleArn: caller.maker.arn,
+        principalId: caller.maker.principalId,
+      };
     case 'AssumedRole':
       return {
         type: 'AssumedRole',
@@ -133,20 +145,49 @@ function globalKeys(ctx: Context, policies: CallerPolicies): Keys {
     keys['aws:PrincipalServiceName'] = caller.service;
     keys['aws:SourceAccount'] = caller.account;
     keys['aws:SourceArn'] = caller.sourceArn;
+  } else if (caller.type === 'WebIdentityUser' || caller.type === 'SAMLUser') {
+    keys['aws:FederatedProvider'] = caller.provider;
+    Object.assign(keys, caller.keys);
   } else {
     keys['aws:PrincipalIsAWSService'] = 'false';
     keys['aws:PrincipalAccount'] = caller.account;
     keys['aws:PrincipalArn'] = caller.type === 'AssumedRole' ? caller.roleArn : caller.arn;
-    keys['aws:PrincipalType'] = caller.type === 'Root' ? 'Account' : caller.type === 'IAMUser' ? 'User' : 'AssumedRole';
+    keys['aws:PrincipalType'] = PRINCIPAL_TYPES[caller.type];
     keys['aws:userid'] = caller.principalId;
     if (caller.type === 'IAMUser') keys['aws:username'] = caller.userName;
-    if (caller.type === 'AssumedRole') {
-      keys['aws:TokenIssueTime'] = new Date(caller.issuedAt).toISOString();
-      keys['aws:MultiFactorAuthPresent'] = 'false';
-      keys['aws:SourceIdentity'] = caller.sourceIdentity;
-    }
+    sessionKeys(caller, now, keys);
   }
   return keys;
+}
+
+const PRINCIPAL_TYPES: Readonly<Record<SessionCaller['type'], string>> = {
+  Root: 'Account',
+  IAMUser: 'User',
+  AssumedRole: 'AssumedRole',
+  FederatedUser: 'FederatedUser',
+};
+
+/**
+ * The keys that only temporary credentials bring. Those of AssumeRole do not say whether a code of an MFA device was shown
+ * (IAM User Guide, "Secure API access with MFA"); with long-term keys the MFA keys are not there at all.
+ */
+function sessionKeys(
+  caller: SessionCaller,
+  now: Date,
+  keys: Record<string, string | readonly string[] | undefined>,
+): void {
+  if (caller.issuedAt === undefined) return;
+  keys['aws:TokenIssueTime'] = new Date(caller.issuedAt).toISOString();
+  const codeShownAt = caller.type === 'IAMUser' || caller.type === 'Root' ? caller.mfaAuthenticatedAt : undefined;
+  keys['aws:MultiFactorAuthPresent'] = String(codeShownAt !== undefined);
+  if (codeShownAt !== undefined) {
+    keys['aws:MultiFactorAuthAge'] = String(Math.floor((now.getTime() - codeShownAt) / 1000));
+  }
+  if (caller.type !== 'AssumedRole') return;
+  keys['aws:SourceIdentity'] = caller.sourceIdentity;
+  if (caller.federation === undefined) return;
+  keys['aws:FederatedProvider'] = caller.federation.provider;
+  Object.assign(keys, caller.federation.keys);
 }
 
 function resourceKeys(account: string, tags: ResourceTags | undefined): Keys {

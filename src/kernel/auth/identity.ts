@@ -2,7 +2,17 @@ import type { Context } from '../context.ts';
 import type { CompiledPolicy } from './policy-grammar.ts';
 
 /** Who makes a call. Source of the forms: CloudTrail's `userIdentity` element. */
-export type Caller = RootCaller | UserCaller | RoleCaller | ServiceCaller | AnonymousCaller;
+export type Caller =
+  | RootCaller
+  | UserCaller
+  | RoleCaller
+  | FederatedUserCaller
+  | FederatedCaller
+  | ServiceCaller
+  | AnonymousCaller;
+
+/** The callers that may hold temporary credentials. */
+export type SessionCaller = RootCaller | UserCaller | RoleCaller | FederatedUserCaller;
 
 interface Identified {
   readonly account: string;
@@ -11,10 +21,16 @@ interface Identified {
   readonly principalId: string;
   readonly accessKeyId?: string;
 }
-export interface RootCaller extends Identified {
+interface PerhapsSession {
+  /** When the temporary credentials were made, epoch milliseconds; absent for long-term keys. */
+  readonly issuedAt?: number;
+  /** When a code of an MFA device was shown for these temporary credentials, epoch milliseconds. */
+  readonly mfaAuthenticatedAt?: number;
+}
+export interface RootCaller extends Identified, PerhapsSession {
   readonly type: 'Root';
 }
-export interface UserCaller extends Identified {
+export interface UserCaller extends Identified, PerhapsSession {
   readonly type: 'IAMUser';
   readonly userName: string;
   /** A session of a person who signed in with a password, as on AWS's console; such a one may call IAM. */
@@ -36,6 +52,53 @@ export interface RoleCaller extends Identified {
   readonly sessionTags?: Readonly<Record<string, string>>;
   /** Keys of session tags that a role assumed by this session takes over. */
   readonly transitiveTagKeys?: readonly string[];
+  /** When the role was assumed with a code of an MFA device. Shown by records; policies of a role do not see it. */
+  readonly mfaAuthenticatedAt?: number;
+  /** The identity provider behind the session. */
+  readonly federation?: SessionFederation;
+}
+/** What a session of a role keeps of the identity provider that vouched for it. */
+export interface SessionFederation {
+  /** ARN of the OIDC or SAML provider: `aws:FederatedProvider`. */
+  readonly provider: string;
+  /** Condition keys that stay for the session's own calls: `gitlab.example.com:sub`. */
+  readonly keys: Readonly<Record<string, string | readonly string[]>>;
+  /** CloudTrail's `webIdFederationData`. */
+  readonly webIdentity?: { readonly federatedProvider: string; readonly attributes: Readonly<Record<string, string>> };
+}
+/** A session of GetFederationToken: what its maker may do, narrowed by the policies that he gave it. */
+export interface FederatedUserCaller extends Identified {
+  readonly type: 'FederatedUser';
+  readonly federatedName: string;
+  /** The user, or the root user, who made it. */
+  readonly maker: {
+    readonly type: 'Root' | 'IAMUser';
+    readonly arn: string;
+    readonly principalId: string;
+    readonly userName?: string;
+  };
+  readonly issuedAt: number;
+  readonly sessionPolicies: readonly CompiledPolicy[];
+  readonly sessionTags?: Readonly<Record<string, string>>;
+}
+/** Somebody whom an identity provider vouches for, while he asks for a role: AssumeRoleWithWebIdentity, AssumeRoleWithSAML. */
+export type FederatedCaller = WebIdentityCaller | SamlCaller;
+interface VouchedFor {
+  /** Account of the provider and of the role. */
+  readonly account: string;
+  /** ARN of the provider: the `Federated` principal. */
+  readonly provider: string;
+  readonly principalId: string;
+  readonly userName: string;
+  readonly identityProvider: string;
+  /** Condition keys that the proof carries: claims and attributes. */
+  readonly keys: Readonly<Record<string, string | readonly string[]>>;
+}
+export interface WebIdentityCaller extends VouchedFor {
+  readonly type: 'WebIdentityUser';
+}
+export interface SamlCaller extends VouchedFor {
+  readonly type: 'SAMLUser';
 }
 /** A part of Slipway itself, as `codepipeline.amazonaws.com`: what reconcilers and consumers run as. */
 export interface ServiceCaller {
@@ -110,9 +173,9 @@ export interface AssumableRole {
   readonly maxSessionSeconds: number;
 }
 
-/** Temporary credentials to be made: for a role session, or for a user (or root) who asks for a session token. */
+/** Temporary credentials to be made: for a role session, a federated user, or a user (or root) who asks for a session token. */
 export interface SessionDraft {
-  readonly caller: RoleCaller | UserCaller | RootCaller;
+  readonly caller: SessionCaller;
   /** Documents of the session policies, as JSON. */
   readonly sessionPolicies: readonly string[];
   readonly durationSeconds: number;

@@ -87,6 +87,8 @@ function decide(request: AuthorizationRequest, subject: Subject): Evaluation {
   if (principal.type === 'AWSService' || principal.type === 'Anonymous') {
     return granted === undefined ? noResourcePolicy : byResource();
   }
+  // Everyone is everyone with an identity of AWS; a provider's word counts only where the provider is named.
+  if (principal.type === 'Federated') return granted === 'self' ? byResource() : noResourcePolicy;
   const sameAccount = principal.account === request.resourceAccount;
   const resourceMustAllow = !sameAccount || request.resourcePolicyDecides === true;
   // A grant is given to one principal by name; his own account need not agree.
@@ -190,6 +192,7 @@ export function deniedMessage(
   options: { resourceQuoted?: boolean } = {},
 ): string {
   const { principal, action, resource } = request;
+  if (principal.type === 'Federated') return `Not authorized to perform ${action}`;
   const quoted = resource === '*' ? '' : ` on resource: "${resource}"`;
   const on = options.resourceQuoted ? quoted : ` on resource: ${resource}`;
   const who =

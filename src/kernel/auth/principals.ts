@@ -4,18 +4,20 @@ export type PrincipalKind = 'AWS' | 'Service' | 'Federated' | 'CanonicalUser';
 
 /** Whom a request comes from, in the forms in which policies name principals. */
 export interface PrincipalIdentity {
-  readonly type: 'Root' | 'IAMUser' | 'AssumedRole' | 'FederatedUser' | 'AWSService' | 'Anonymous';
+  readonly type: 'Root' | 'IAMUser' | 'AssumedRole' | 'FederatedUser' | 'Federated' | 'AWSService' | 'Anonymous';
   /** Account of the principal; empty for anonymous requests. */
   readonly account: string;
-  /** User ARN, session ARN (`arn:aws:sts::...:assumed-role/...`) or root ARN; empty for services and anonymous. */
+  /** User ARN, session ARN (`arn:aws:sts::...:assumed-role/...`) or root ARN; empty for services, federated and anonymous. */
   readonly arn: string;
-  /** ARN of the role behind a session. */
+  /** ARN of the role behind a session, or of the user who made a federated one. */
   readonly roleArn?: string;
   /** `AIDA...`, or `AROA...` of the role. */
   readonly principalId?: string;
   /** `codebuild.amazonaws.com` when a service calls by itself. */
   readonly service?: string;
   readonly canonicalUser?: string;
+  /** ARN of the identity provider that vouches for somebody who asks for a role. */
+  readonly federated?: string;
 }
 
 /**
@@ -35,6 +37,7 @@ export function accountOf(value: string): string | undefined {
 export function matchPrincipal(element: PrincipalElement, who: PrincipalIdentity): PrincipalMatch | undefined {
   if (element === '*') return 'everyone';
   if (who.type === 'AWSService') return who.service && element.Service?.includes(who.service) ? 'self' : undefined;
+  if (who.type === 'Federated') return who.federated && element.Federated?.includes(who.federated) ? 'self' : undefined;
   if (who.canonicalUser !== undefined && element.CanonicalUser?.includes(who.canonicalUser)) return 'self';
   const values = element.AWS ?? [];
   let best: PrincipalMatch | undefined;
@@ -65,6 +68,8 @@ function matchValue(value: string, who: PrincipalIdentity): PrincipalMatch | und
 export function isExempt(element: PrincipalElement, who: PrincipalIdentity): boolean {
   if (element === '*') return true;
   if (who.type === 'AWSService') return who.service !== undefined && element.Service?.includes(who.service) === true;
+  if (who.type === 'Federated')
+    return who.federated !== undefined && element.Federated?.includes(who.federated) === true;
   const values = element.AWS ?? [];
   if (values.includes('*')) return true;
   if (who.type === 'Anonymous') return false;

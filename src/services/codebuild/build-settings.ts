@@ -137,6 +137,11 @@ export function initiatorOf(caller: Caller): string {
       return caller.invokedBy === 'codepipeline.amazonaws.com'
         ? `codepipeline/${caller.sessionName}`
         : `${caller.roleName}/${caller.sessionName}`;
+    case 'FederatedUser':
+      return caller.federatedName;
+    case 'WebIdentityUser':
+    case 'SAMLUser':
+      return caller.userName;
     case 'AWSService':
       return caller.service;
     case 'Anonymous':

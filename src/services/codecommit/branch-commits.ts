@@ -83,7 +83,7 @@ async function makeCommit(
   const tree = parent === null ? null : (await objects.commit(parent)).tree;
   const writer = new ObjectWriter();
   const { edits, message } = await plan({ objects, writer, tree });
-  for (const { path } of edits) await requireOutsideSubmodules(objects, tree, path);
+  for (const { path } of edits) await requireOutsideSubmodules(objects, tree, path.toString());
   const treeId = await newTree(objects, writer, tree, edits);
   if (treeId === tree) throw fault(sdk.NoChangeException, 'The commit would change nothing.');
   const person = {
@@ -104,7 +104,7 @@ async function makeCommit(
 }
 
 /** AWS takes the caller's ARN where no name is given. */
-function authorOf({ caller }: Context): string {
+export function authorOf({ caller }: Context): string {
   if ('arn' in caller) return caller.arn;
   return caller.type === 'AWSService' ? caller.service : 'anonymous';
 }

@@ -44,7 +44,7 @@ export const CreateCommit: Op<'CreateCommit'> = {
       const edits: TreeEdit[] = [];
       for (const entry of entries) edits.push(...(await editsOf(base, entry, changes)));
       const kept = input.keepEmptyFolders === true ? await keptFolders(base, edits) : [];
-      for (const { path, entry } of kept) changes.filesAdded.push(metadata(path, entry!));
+      for (const { path, entry } of kept) changes.filesAdded.push(metadata(path.toString(), entry!));
       return { edits: [...edits, ...kept], message: `Changed ${summary(entries)}` };
     });
     return { ...made, ...changes };

@@ -5,7 +5,7 @@ import type { Context, RecordedEvent, Tx } from '../../kernel/context.ts';
 import { type MergeFacts, type MovedRef, repositoryStateChange } from './events.ts';
 import { BRANCHES, findRef, findRepositoryById } from './store.ts';
 import { type RepositoryRow, tables } from './tables.ts';
-import { packRow } from './truth.ts';
+import { packRow, RepositoryGoneError } from './truth.ts';
 
 export interface MoveOptions {
   /** The audit record of the change, written with it; for pushes, as API calls have theirs. */
@@ -54,6 +54,7 @@ async function moveWithin(
   options: MoveOptions,
 ): Promise<ReadonlyMap<string, string>> {
   const repository = await findRepositoryById(tx, repositoryId);
+  if (repository === undefined && change.updates.length === 0) throw new RepositoryGoneError(repositoryId);
   if (repository === undefined) return new Map(change.updates.map(({ name }) => [name, 'the repository was deleted']));
   const refused = new Map<string, string>();
   const moved: MovedRef[] = [];
@@ -64,7 +65,8 @@ async function moveWithin(
     else moved.push(result);
   }
   if (change.atomic && refused.size > 0) throw new AtomicRefusal(refused);
-  if (moved.length === 0) return refused;
+  // A pack without a reference is a commit that can only be had by its id.
+  if (moved.length === 0 && (change.updates.length > 0 || change.pack === null)) return refused;
   if (change.pack !== null) {
     await tables(tx)
       .insertInto('codecommit_packs')

@@ -26,6 +26,14 @@ export function requireBranchName(name: string): void {
   if (problem !== null) throw fault(sdk.InvalidBranchNameException, `${name} is not a valid branch name: ${problem}`);
 }
 
+/** @throws InvalidTargetBranchException */
+export function requireTargetBranchName(name: string): void {
+  const problem = shortNameProblem(name);
+  if (problem !== null) {
+    throw fault(sdk.InvalidTargetBranchException, `${name} is not a valid target branch: ${problem}`);
+  }
+}
+
 /** @throws InvalidCommitIdException unless it is a full commit id */
 export function requireCommitId(id: string): void {
   if (!isObjectId(id)) throw fault(sdk.InvalidCommitIdException, `${shown(id)} is not a valid commit ID`);

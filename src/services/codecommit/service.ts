@@ -10,6 +10,7 @@ import * as files from './files.ts';
 import { gitLifecycle } from './git-cache.ts';
 import { gitHttp } from './git-http.ts';
 import { memberFaults } from './member-faults.ts';
+import * as merges from './merges.ts';
 import * as repositories from './repositories.ts';
 import { reviewMigrations } from './review-tables.ts';
 import { sourceArchive } from './source-archives.ts';
@@ -30,7 +31,7 @@ export const codecommit = defineService({
   eventSource: 'codecommit.amazonaws.com',
   targetPrefix: 'CodeCommit_20150413',
   constraints: { ...constraints, faults: memberFaults },
-  families: [branches, commits, createCommit, differences, fileChanges, files, repositories, tagging],
+  families: [branches, commits, createCommit, differences, fileChanges, files, merges, repositories, tagging],
   routes: [gitHttp],
   reconcilers: [upkeep, removal],
   migrations: { ...migrations, ...reviewMigrations },

@@ -40,7 +40,21 @@ export interface RemovalRow {
   removed_at: number;
 }
 
+/** A merge commit that the API has made: what was merged, and how. */
+export interface MergeCommitRow {
+  repository_id: string;
+  commit_id: string;
+  source_id: string;
+  destination_id: string;
+  base_id: string | null;
+  merge_option: string;
+  detail_level: string;
+  strategy: string;
+  made_at: number;
+}
+
 export interface CodeCommitTables {
+  codecommit_merge_commits: MergeCommitRow;
   codecommit_repositories: RepositoryRow;
   codecommit_refs: RefRow;
   codecommit_packs: PackRow;
@@ -93,6 +107,23 @@ export const migrations: Migrations = {
         .createTable('codecommit_removals')
         .addColumn('repository_id', 'text', (c) => c.primaryKey())
         .addColumn('removed_at', 'bigint', (c) => c.notNull())
+        .execute();
+    },
+  },
+  '0010-merge-commits': {
+    async up(db) {
+      await db.schema
+        .createTable('codecommit_merge_commits')
+        .addColumn('repository_id', 'text', (c) => c.notNull())
+        .addColumn('source_id', 'text', (c) => c.notNull())
+        .addColumn('commit_id', 'text', (c) => c.notNull())
+        .addColumn('destination_id', 'text', (c) => c.notNull())
+        .addColumn('base_id', 'text')
+        .addColumn('merge_option', 'text', (c) => c.notNull())
+        .addColumn('detail_level', 'text', (c) => c.notNull())
+        .addColumn('strategy', 'text', (c) => c.notNull())
+        .addColumn('made_at', 'bigint', (c) => c.notNull())
+        .addPrimaryKeyConstraint('codecommit_merge_commits_key', ['repository_id', 'source_id', 'commit_id'])
         .execute();
     },
   },

@@ -39,6 +39,7 @@ export async function removeRepository(tx: Tx, repositoryId: string, now: Date):
   await db.deleteFrom('codecommit_repositories').where('id', '=', repositoryId).execute();
   await db.deleteFrom('codecommit_refs').where('repository_id', '=', repositoryId).execute();
   await db.deleteFrom('codecommit_packs').where('repository_id', '=', repositoryId).execute();
+  await db.deleteFrom('codecommit_merge_commits').where('repository_id', '=', repositoryId).execute();
   await db
     .insertInto('codecommit_removals')
     .values({ repository_id: repositoryId, removed_at: now.getTime() })

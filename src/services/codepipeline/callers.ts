@@ -8,6 +8,9 @@ export function callerArn({ caller }: Context): string {
       return caller.service;
     case 'Anonymous':
       return 'anonymous';
+    case 'WebIdentityUser':
+    case 'SAMLUser':
+      return caller.principalId;
     default:
       return caller.arn;
   }

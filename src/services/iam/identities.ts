@@ -4,7 +4,9 @@ import type {
   Caller,
   CallerPolicies,
   Credential,
+  FederatedUserCaller,
   IdentitySource,
+  RootCaller,
   SessionDraft,
   SshPublicKey,
   TemporaryCredentials,
@@ -12,6 +14,7 @@ import type {
 } from '../../kernel/auth/identity.ts';
 import type { Context, Tx } from '../../kernel/context.ts';
 import { ReadCache } from '../../kernel/store/read-cache.ts';
+import { isOpenAccount, rootCaller } from './accounts.ts';
 import { ConsolePasswords } from './console-passwords.ts';
 import { compileDocument } from './documents.ts';
 import { KeyUse } from './key-use.ts';
@@ -80,17 +83,20 @@ export class Identities implements IdentitySource {
   async #loadKey(accessKeyId: string): Promise<Credential | undefined> {
     const row = await tables(this.#ctx)
       .selectFrom('iam_access_keys as k')
-      .innerJoin('iam_users as u', 'u.id', 'k.user_id')
-      .select(['k.secret', 'k.status', 'u.id', 'u.account', 'u.name', 'u.path'])
+      .leftJoin('iam_users as u', 'u.id', 'k.user_id')
+      .select(['k.secret', 'k.status', 'k.user_id', 'k.account', 'u.id', 'u.name', 'u.path'])
       .where('k.id', '=', accessKeyId)
       .executeTakeFirst();
-    if (row === undefined) return undefined;
-    return {
-      accessKeyId,
-      secretAccessKey: openKeySecret(this.#ctx, accessKeyId, row.secret),
-      active: row.status === 'Active',
-      caller: userCaller(row, accessKeyId),
-    };
+    if (row === undefined || !(await isOpenAccount(this.#ctx, row.account))) return undefined;
+    const caller = keyOwner(row, accessKeyId);
+    return (
+      caller && {
+        accessKeyId,
+        secretAccessKey: openKeySecret(this.#ctx, accessKeyId, row.secret),
+        active: row.status === 'Active',
+        caller,
+      }
+    );
   }
 
   policiesOf(caller: Caller): CallerPolicies | Promise<CallerPolicies> {
@@ -98,6 +104,7 @@ export class Identities implements IdentitySource {
       const found = this.#policies.get(caller.principalId, () => policiesOfUser(this.#ctx, caller.principalId));
       return found instanceof Promise ? found.then((policies) => policies ?? NOTHING) : (found ?? NOTHING);
     }
+    if (caller.type === 'FederatedUser') return this.#policiesOfFederated(caller);
     if (caller.type !== 'AssumedRole') return NOTHING;
     const found = this.#policies.get(caller.roleId, () => policiesOfRole(this.#ctx, caller.roleId));
     const withSession = (policies: OwnerPolicies = NOTHING): CallerPolicies => ({
@@ -108,12 +115,26 @@ export class Identities implements IdentitySource {
     return found instanceof Promise ? found.then(withSession) : withSession(found);
   }
 
+  /** What the maker may do, and only so far as the session's policies go: without one it may do nothing by itself. */
+  #policiesOfFederated(caller: FederatedUserCaller): CallerPolicies | Promise<CallerPolicies> {
+    const { maker, sessionPolicies, sessionTags } = caller;
+    const withSession = (policies: OwnerPolicies = NOTHING): CallerPolicies => ({
+      ...policies,
+      tags: { ...policies.tags, ...sessionTags },
+      session: sessionPolicies,
+    });
+    if (maker.type === 'Root') return withSession(EVERYTHING);
+    const found = this.#policies.get(maker.principalId, () => policiesOfUser(this.#ctx, maker.principalId));
+    return found instanceof Promise ? found.then(withSession) : withSession(found);
+  }
+
   async findRole(roleArn: string): Promise<AssumableRole | undefined> {
     return this.#roles.get(roleArn, async () => {
       const { account = '', resource = '' } = parseArn(roleArn) ?? {};
       const name = resource.slice(resource.lastIndexOf('/') + 1);
       const role = await findEntity(this.#ctx, account, 'role', name);
       if (role === undefined || entityArn('role', role) !== roleArn) return undefined;
+      if (!(await isOpenAccount(this.#ctx, account))) return undefined;
       return {
         account,
         arn: roleArn,
@@ -174,7 +195,7 @@ export class Identities implements IdentitySource {
       .select(['c.id as credential_id', 'c.service', 'c.password', 'c.status', 'u.id', 'u.account', 'u.name', 'u.path'])
       .where('c.user_name', '=', userName)
       .executeTakeFirst();
-    if (row === undefined) return undefined;
+    if (row === undefined || !(await isOpenAccount(this.#ctx, row.account))) return undefined;
     return {
       credentialId: row.credential_id,
       service: row.service,
@@ -186,6 +207,22 @@ export class Identities implements IdentitySource {
 }
 
 const NOTHING: OwnerPolicies = { identity: [] };
+/** What a root user may do, for the sessions that he narrows. */
+const EVERYTHING: OwnerPolicies = {
+  identity: [
+    compileDocument('{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}', 'identity'),
+  ],
+};
+
+/** Whose key it is: a user's or, under the account's number, the root user's. */
+function keyOwner(
+  row: { user_id: string; account: string; id: string | null; name: string | null; path: string | null },
+  accessKeyId: string,
+): UserCaller | RootCaller | undefined {
+  const { id, account, name, path } = row;
+  if (id !== null && name !== null && path !== null) return userCaller({ id, account, name, path }, accessKeyId);
+  return row.user_id === account ? rootCaller(account, accessKeyId) : undefined;
+}
 
 function userCaller(
   row: { id: string; account: string; name: string; path: string },

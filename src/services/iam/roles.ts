@@ -154,7 +154,7 @@ export const DeleteRole: Op<'DeleteRole'> = {
       const attached = db.selectFrom('iam_attachments').select('policy_arn').where('owner_id', '=', row.id);
       if ((await attached.executeTakeFirst()) !== undefined) throw conflict('detach all policies');
       await deleteAllTags(tx, entityArn('role', row));
-      await repointTrustPolicies(tx, ctx.account, entityArn('role', row), row.id);
+      await repointTrustPolicies(tx, entityArn('role', row), row.id);
       await db.deleteFrom('iam_roles').where('id', '=', row.id).execute();
     });
     return {};

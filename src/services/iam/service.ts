@@ -2,6 +2,9 @@ import * as sdk from '@aws-sdk/client-iam';
 import { defineService } from '../../kernel/define-service.ts';
 import * as accessKeys from './access-keys.ts';
 import * as account from './account.ts';
+import { accountsRoute } from './account-route.ts';
+import { accountMigrations } from './account-tables.ts';
+import { enterDefaultAccount } from './accounts.ts';
 import * as attachedPolicies from './attached-policies.ts';
 import constraints from './constraints.generated.json' with { type: 'json' };
 import * as groups from './groups.ts';
@@ -55,7 +58,8 @@ export const iam = defineService({
     tagging,
     users,
   ]),
-  routes: [signIn],
-  migrations,
+  routes: [accountsRoute, signIn],
+  migrations: { ...migrations, ...accountMigrations },
+  lifecycle: { start: enterDefaultAccount },
   provides: { identity: (ctx) => new Identities(ctx) },
 });

@@ -1,5 +1,6 @@
-import type { Credential, RoleCaller, SessionDraft, TemporaryCredentials } from '../../kernel/auth/identity.ts';
+import type { Credential, SessionCaller, SessionDraft, TemporaryCredentials } from '../../kernel/auth/identity.ts';
 import type { Context } from '../../kernel/context.ts';
+import { isOpenAccount } from './accounts.ts';
 import { compileDocument } from './documents.ts';
 import { newAccessKeyId, newSecretAccessKey, newSessionToken } from './identifiers.ts';
 import { entityArn } from './store.ts';
@@ -22,15 +23,15 @@ export async function findSession(ctx: Context, accessKeyId: string): Promise<Cr
   if (row === undefined) return undefined;
   const secrets = JSON.parse(ctx.secrets.open(PURPOSE, accessKeyId, row.secrets).toString()) as SealedSecrets;
   const documents = JSON.parse(row.session_policies) as string[];
-  const caller = await callerNow(ctx, JSON.parse(row.caller) as SessionDraft['caller']);
-  if (caller === undefined) return undefined;
+  const caller = await callerNow(ctx, JSON.parse(row.caller) as SessionCaller);
+  if (caller === undefined || !(await isOpenAccount(ctx, row.account))) return undefined;
   return {
     accessKeyId,
     ...secrets,
     expiresAt: row.expires_at,
     active: true,
     caller:
-      caller.type === 'AssumedRole'
+      'sessionPolicies' in caller
         ? { ...caller, sessionPolicies: documents.map((document) => compileDocument(document, 'identity')) }
         : caller,
   };
@@ -40,8 +41,15 @@ export async function findSession(ctx: Context, accessKeyId: string): Promise<Cr
  * The caller of a session as he is now: a user keeps his session when he is renamed, under the new name. Undefined when
  * the user or role is gone, also where another one has its name: the session ends with whom it was made for.
  */
-async function callerNow(ctx: Context, caller: SessionDraft['caller']): Promise<SessionDraft['caller'] | undefined> {
+async function callerNow(ctx: Context, caller: SessionCaller): Promise<SessionCaller | undefined> {
   if (caller.type === 'Root') return caller;
+  if (caller.type === 'FederatedUser') {
+    const { maker } = caller;
+    if (maker.type === 'Root') return caller;
+    const owner = tables(ctx).selectFrom('iam_users').selectAll().where('id', '=', maker.principalId);
+    const user = await owner.executeTakeFirst();
+    return user && { ...caller, maker: { ...maker, arn: entityArn('user', user), userName: user.name } };
+  }
   if (caller.type === 'AssumedRole') {
     const role = tables(ctx).selectFrom('iam_roles').select('id').where('id', '=', caller.roleId);
     return (await role.executeTakeFirst()) && caller;
@@ -89,7 +97,6 @@ export async function openSession(session: SessionDraft, ctx: Context): Promise<
   }
 }
 
-function withoutPolicies(caller: SessionDraft['caller']): object {
-  if (caller.type !== 'AssumedRole') return caller;
-  return { ...caller, sessionPolicies: [] } satisfies RoleCaller;
+function withoutPolicies(caller: SessionCaller): object {
+  return 'sessionPolicies' in caller ? { ...caller, sessionPolicies: [] } : caller;
 }

@@ -5,9 +5,9 @@ import { commonFault } from '../../kernel/wire/errors.ts';
 type Family = Readonly<Record<string, unknown>>;
 
 /**
- * IAM as credentials of GetSessionToken meet it: without MFA, of which there is none here, they may call nothing of it.
- * So a session that got into wrong hands ends, and cannot make itself a key that stays.
- * Source: STS API reference, GetSessionToken.
+ * IAM as credentials of GetSessionToken meet it: without MFA they may call nothing of it, and those of GetFederationToken
+ * never. So a session that got into wrong hands ends, and cannot make itself a key that stays.
+ * Source: STS API reference, GetSessionToken, GetFederationToken.
  */
 export function closedToUserSessions(families: readonly Family[]): Family[] {
   return families.map((family) => Object.fromEntries(Object.entries(family).map(([name, one]) => [name, closed(one)])));
@@ -26,8 +26,10 @@ function closed(one: unknown): unknown {
 }
 
 function refuseUserSession({ caller }: Context): void {
-  const isUser = caller.type === 'IAMUser' || caller.type === 'Root';
-  if (caller.type === 'IAMUser' && caller.signedIn === true) return;
-  if (!isUser || caller.accessKeyId?.startsWith('ASIA') !== true) return;
+  if (caller.type !== 'FederatedUser') {
+    const isUser = caller.type === 'IAMUser' || caller.type === 'Root';
+    if (caller.type === 'IAMUser' && caller.signedIn === true) return;
+    if (!isUser || caller.accessKeyId?.startsWith('ASIA') !== true || caller.mfaAuthenticatedAt !== undefined) return;
+  }
   throw commonFault('InvalidClientTokenId', 'The security token included in the request is invalid');
 }

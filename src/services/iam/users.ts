@@ -122,7 +122,7 @@ export const UpdateUser: Op<'UpdateUser'> = {
       const tags = await tagsOf(tx, from);
       await deleteAllTags(tx, from);
       await putTags(tx, to, tags);
-      await repointTrustPolicies(tx, ctx.account, from, to);
+      await repointTrustPolicies(tx, from, to);
       await tables(tx)
         .updateTable('iam_users')
         .set({ name: moved.name, name_key: moved.name_key, path: moved.path })
@@ -140,7 +140,7 @@ export const DeleteUser: Op<'DeleteUser'> = {
       const row = await entityByName(tx, ctx.account, 'user', name);
       await requireBareUser(tx, row.id);
       await deleteAllTags(tx, entityArn('user', row));
-      await repointTrustPolicies(tx, ctx.account, entityArn('user', row), row.id);
+      await repointTrustPolicies(tx, entityArn('user', row), row.id);
       await tables(tx).deleteFrom('iam_past_passwords').where('user_id', '=', row.id).execute();
       await tables(tx).deleteFrom('iam_users').where('id', '=', row.id).execute();
     });

@@ -1,21 +1,25 @@
 import type * as sdk from '@aws-sdk/client-sts';
-import type { AssumableRole } from '../../kernel/auth/identity.ts';
+import type { AssumableRole, Caller } from '../../kernel/auth/identity.ts';
 import type { Context } from '../../kernel/context.ts';
 import type { ConditionKeys, Operation, OperationName } from '../../kernel/service.ts';
 import { commonFault } from '../../kernel/wire/errors.ts';
+import { openCredentials } from './credentials.ts';
+import { refuseFederatedUser } from './long-term.ts';
+import { mfaKeys, showMfaCode } from './mfa.ts';
 import { roleCaller, roleResource } from './role-sessions.ts';
 import { packedPolicySize, sessionPolicies, sessionSeconds } from './session-limits.ts';
-import { sessionTags } from './session-tags.ts';
+import { sessionTags, tagKeys } from './session-tags.ts';
 
 type Op<N extends OperationName<typeof sdk>> = Operation<typeof sdk, N>;
 
 export const AssumeRole: Op<'AssumeRole'> = {
-  resource: async ({ RoleArn: roleArn }, ctx) => roleResource(roleArn, await ctx.identity.findRole(roleArn)),
-  conditions: requestKeys,
+  resource: async ({ RoleArn: roleArn }, ctx) => roleResource(roleArn, await ctx.identity.findRole(roleArn), ctx),
+  conditions: async (input, ctx) => ({ ...requestKeys(input), ...(await mfaKeys(input, ctx)) }),
+  content: ['TokenCode'],
   async handle(input, ctx) {
     const { RoleArn: roleArn, RoleSessionName: sessionName, SourceIdentity: requestedIdentity, Tags = [] } = input;
     if (ctx.caller.type === 'Root') throw commonFault('AccessDenied', 'Roles may not be assumed by root accounts.');
-    refuseMfa(input);
+    refuseFederatedUser(ctx, 'AssumeRole');
     const role = await authorizedRole(ctx, roleArn);
     const tags = sessionTags(input, ctx.caller);
     await authorizeSession(ctx, role, input);
@@ -30,19 +34,16 @@ export const AssumeRole: Op<'AssumeRole'> = {
         sourceIdentity,
         sessionTags: tags.tags,
         transitiveTagKeys: tags.transitiveKeys,
+        mfaAuthenticatedAt: (await showMfaCode(input, ctx)) ?? mfaOf(ctx.caller),
       },
       ctx,
     );
     const durationSeconds = sessionSeconds(input.DurationSeconds, role, ctx.caller);
     const session = { caller, sessionPolicies: policies.documents, durationSeconds };
-    const credentials = await ctx.identity.openSession(session, ctx);
+    const credentials = await openCredentials(session, ctx);
+    if (role.account !== ctx.account) recordForOwner(ctx, role, input);
     return {
-      Credentials: {
-        AccessKeyId: credentials.accessKeyId,
-        SecretAccessKey: credentials.secretAccessKey,
-        SessionToken: credentials.sessionToken,
-        Expiration: new Date(credentials.expiresAt),
-      },
+      Credentials: credentials,
       AssumedRoleUser: { AssumedRoleId: caller.principalId, Arn: caller.arn },
       PackedPolicySize: packed,
       SourceIdentity: sourceIdentity,
@@ -57,8 +58,7 @@ function requestKeys(input: sdk.AssumeRoleRequest): ConditionKeys {
     'sts:RoleSessionName': RoleSessionName!,
     ...(ExternalId === undefined ? {} : { 'sts:ExternalId': ExternalId }),
     ...(SourceIdentity === undefined ? {} : { 'sts:SourceIdentity': SourceIdentity }),
-    ...Object.fromEntries(Tags.map(({ Key, Value }) => [`aws:RequestTag/${Key}`, Value!])),
-    ...(Tags.length === 0 ? {} : { 'aws:TagKeys': Tags.map(({ Key }) => Key!) }),
+    ...tagKeys(Tags),
     ...(TransitiveTagKeys.length === 0 ? {} : { 'sts:TransitiveTagKeys': TransitiveTagKeys }),
   };
 }
@@ -72,8 +72,8 @@ async function authorizedRole(ctx: Context, roleArn: string): Promise<AssumableR
 
 /** Tags and a source identity are further rights, which the trust policy must give as well. */
 async function authorizeSession(ctx: Context, role: AssumableRole, input: sdk.AssumeRoleRequest): Promise<void> {
-  const resource = roleResource(role.arn, role);
-  const keys = requestKeys(input);
+  const resource = roleResource(role.arn, role, ctx);
+  const keys = { ...requestKeys(input), ...(await mfaKeys(input, ctx)) };
   if (input.Tags !== undefined && input.Tags.length > 0) await ctx.authorize('sts:TagSession', resource, keys);
   const kept = keptIdentity(ctx);
   if (input.SourceIdentity === undefined) return;
@@ -88,8 +88,18 @@ function keptIdentity({ caller }: Context): string | undefined {
   return caller.type === 'AssumedRole' ? caller.sourceIdentity : undefined;
 }
 
-/** There are no MFA devices here, so no code can be right. */
-function refuseMfa({ SerialNumber, TokenCode }: Pick<sdk.AssumeRoleRequest, 'SerialNumber' | 'TokenCode'>): void {
-  if (SerialNumber === undefined && TokenCode === undefined) return;
-  throw commonFault('AccessDenied', 'MultiFactorAuthentication failed with invalid MFA one time pass code.');
+function mfaOf(caller: Caller): number | undefined {
+  return 'mfaAuthenticatedAt' in caller ? caller.mfaAuthenticatedAt : undefined;
+}
+
+/** The account of the role has the call in its trail as well, with no more of the caller than his account. */
+function recordForOwner(ctx: Context, role: AssumableRole, { RoleArn, RoleSessionName }: sdk.AssumeRoleRequest): void {
+  ctx.record({
+    eventSource: 'sts.amazonaws.com',
+    eventName: 'AssumeRole',
+    readOnly: true,
+    account: role.account,
+    resources: [role.arn],
+    requestParameters: { roleArn: RoleArn, roleSessionName: RoleSessionName },
+  });
 }

@@ -2,12 +2,14 @@ import type * as sdk from '@aws-sdk/client-sts';
 import { BASE32 } from '../../kernel/ids.ts';
 import type { Operation, OperationName } from '../../kernel/service.ts';
 import { commonFault } from '../../kernel/wire/errors.ts';
+import { openCredentials } from './credentials.ts';
+import { longTermCaller, refuseUserSession } from './long-term.ts';
+import { showMfaCode } from './mfa.ts';
+import { rootSeconds } from './session-limits.ts';
 
 type Op<N extends OperationName<typeof sdk>> = Operation<typeof sdk, N>;
 
 const DEFAULT_TOKEN_SECONDS = 43_200;
-/** Root credentials do not live longer, whatever was asked for. */
-const ROOT_TOKEN_SECONDS = 3_600;
 
 /** Tells anybody who he is; needs no permission and cannot be denied. */
 export const GetCallerIdentity: Op<'GetCallerIdentity'> = {
@@ -18,6 +20,8 @@ export const GetCallerIdentity: Op<'GetCallerIdentity'> = {
       case 'AWSService':
         return { UserId: caller.service, Account: account, Arn: `arn:aws:iam::${account}:service/${caller.service}` };
       case 'Anonymous':
+      case 'WebIdentityUser':
+      case 'SAMLUser':
         throw commonFault('MissingAuthenticationToken', 'Request is missing Authentication Token');
       default:
         return { UserId: caller.principalId, Account: caller.account, Arn: caller.arn };
@@ -30,25 +34,17 @@ export const GetSessionToken: Op<'GetSessionToken'> = {
   resource: () => '*',
   action: null,
   readOnly: false,
-  async handle({ DurationSeconds: seconds = DEFAULT_TOKEN_SECONDS, SerialNumber, TokenCode }, ctx) {
-    const { caller } = ctx;
-    const isLongTerm = caller.type === 'IAMUser' || caller.type === 'Root';
-    if (!isLongTerm || caller.accessKeyId?.startsWith('ASIA') === true) {
-      throw commonFault('AccessDenied', 'Cannot call GetSessionToken with session credentials');
-    }
-    if (SerialNumber !== undefined || TokenCode !== undefined) {
-      throw commonFault('AccessDenied', 'MultiFactorAuthentication failed with invalid MFA one time pass code.');
-    }
-    const durationSeconds = caller.type === 'Root' ? Math.min(seconds, ROOT_TOKEN_SECONDS) : seconds;
-    const credentials = await ctx.identity.openSession({ caller, sessionPolicies: [], durationSeconds }, ctx);
-    return {
-      Credentials: {
-        AccessKeyId: credentials.accessKeyId,
-        SecretAccessKey: credentials.secretAccessKey,
-        SessionToken: credentials.sessionToken,
-        Expiration: new Date(credentials.expiresAt),
-      },
+  content: ['TokenCode'],
+  async handle(input, ctx) {
+    const maker = longTermCaller(ctx, 'GetSessionToken');
+    const mfaAuthenticatedAt = await showMfaCode(input, ctx);
+    const caller = {
+      ...maker,
+      issuedAt: ctx.now().getTime(),
+      ...(mfaAuthenticatedAt === undefined ? {} : { mfaAuthenticatedAt }),
     };
+    const durationSeconds = rootSeconds(input.DurationSeconds ?? DEFAULT_TOKEN_SECONDS, maker);
+    return { Credentials: await openCredentials({ caller, sessionPolicies: [], durationSeconds }, ctx) };
   },
 };
 
@@ -56,6 +52,7 @@ export const GetSessionToken: Op<'GetSessionToken'> = {
 export const GetAccessKeyInfo: Op<'GetAccessKeyInfo'> = {
   resource: () => '*',
   async handle({ AccessKeyId: id }, ctx) {
+    refuseUserSession(ctx, 'GetAccessKeyInfo');
     if (id === ctx.config.rootAccessKeyId) return { Account: ctx.config.account };
     return { Account: accountOfKey(id) };
   },

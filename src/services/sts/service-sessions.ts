@@ -33,7 +33,7 @@ export async function assumeRoleForService(
     });
   const role = await ctx.identity.findRole(roleArn);
   try {
-    await ctx.authorize('sts:AssumeRole', roleResource(roleArn, role), {
+    await ctx.authorize('sts:AssumeRole', roleResource(roleArn, role, ctx), {
       'sts:RoleSessionName': sessionName,
       'aws:SourceAccount': parseArn(options.sourceArn ?? '')?.account || ctx.account,
       ...(options.sourceArn === undefined ? {} : { 'aws:SourceArn': options.sourceArn }),

@@ -3,6 +3,7 @@ import { defineService } from '../../kernel/define-service.ts';
 import * as assumeRole from './assume-role.ts';
 import * as callers from './callers.ts';
 import constraints from './constraints.generated.json' with { type: 'json' };
+import * as federationToken from './federation-token.ts';
 import { assumeRoleForService } from './service-sessions.ts';
 
 /** STS: temporary credentials. */
@@ -16,6 +17,6 @@ export const sts = defineService({
   apiVersion: '2011-06-15',
   xmlNamespace: 'https://sts.amazonaws.com/doc/2011-06-15/',
   constraints,
-  families: [assumeRole, callers],
+  families: [assumeRole, callers, federationToken],
   provides: { assumeRole: assumeRoleForService },
 });

@@ -12,6 +12,14 @@ const DEFAULT_SECONDS = 3600;
 /** Space for session policies and tags together, in characters. */
 const PACKED_LIMIT = 2048;
 
+/** Credentials of a root user do not live longer, whatever was asked for. */
+const MAX_ROOT_SECONDS = 3600;
+
+/** How long credentials may live that a user, or root, makes for himself or somebody he knows. */
+export function rootSeconds(requested: number, maker: Caller): number {
+  return maker.type === 'Root' ? Math.min(requested, MAX_ROOT_SECONDS) : requested;
+}
+
 /** How long the session may live. @throws ValidationError */
 export function sessionSeconds(requested: number | undefined, role: AssumableRole, caller: Caller): number {
   if (caller.type === 'AssumedRole' && requested !== undefined && requested > MAX_CHAINED_SECONDS) {

@@ -1,5 +1,6 @@
 import type * as sdk from '@aws-sdk/client-sts';
 import type { Caller } from '../../kernel/auth/identity.ts';
+import type { ConditionKeys } from '../../kernel/service.ts';
 import { tagProblem } from '../../kernel/tags.ts';
 import { commonFault } from '../../kernel/wire/errors.ts';
 
@@ -36,6 +37,15 @@ export function sessionTags(
     throw commonFault('ValidationError', 'The specified transitive tag key must be included in the requested tags.');
   }
   return { tags: { ...given, ...inherited }, transitiveKeys: [...TransitiveTagKeys, ...Object.keys(inherited)] };
+}
+
+/** `aws:RequestTag/*` and `aws:TagKeys` of a call that passes session tags. */
+export function tagKeys(tags: readonly sdk.Tag[]): ConditionKeys {
+  if (tags.length === 0) return {};
+  return {
+    ...Object.fromEntries(tags.map(({ Key, Value }) => [`aws:RequestTag/${Key}`, Value!])),
+    'aws:TagKeys': tags.map(({ Key }) => Key!),
+  };
 }
 
 function inheritedTags(tags: Readonly<Record<string, string>> = {}, transitiveKeys: readonly string[] = []) {

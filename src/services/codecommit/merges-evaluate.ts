@@ -1,0 +1,193 @@
+import * as sdk from '@aws-sdk/client-codecommit';
+import { diffEntries } from '../../git/diff.ts';
+import { isGitFailure } from '../../git/failure.ts';
+import { countDivergence, mergeBases } from '../../git/merge-base.ts';
+import { type MergedTrees, withMergedTrees } from '../../git/merge-tree.ts';
+import { EMPTY_TREE_ID } from '../../git/object-format.ts';
+import type { ObjectReader, PathEntry } from '../../git/objects.ts';
+import type { Lease, Repository } from '../../git/repository.ts';
+import type { Context } from '../../kernel/context.ts';
+import { fault } from '../../kernel/fault.ts';
+import { type FileConflict, findConflicts } from './conflicts-find.ts';
+import { gitFault, openRepository } from './git-cache.ts';
+import type { RepositoryRow } from './tables.ts';
+
+/** AWS has limits on each of these and publishes none of them. */
+export interface MergeLimits {
+  /** Commits that only one of the two histories has. */
+  divergence: number;
+  /** Files that differ from the merge base, on both sides together. */
+  items: number;
+  /** Files whose contents one request may need. */
+  files: number;
+}
+
+export const MERGE_LIMITS: MergeLimits = { divergence: 100_000, items: 200_000, files: 1_000 };
+
+/** What shall be merged, and when a file counts as being in conflict. */
+export interface MergeSpec {
+  sourceCommitId: string;
+  destinationCommitId: string;
+  /** AWS's default is FILE_LEVEL. */
+  detailLevel?: sdk.ConflictDetailLevelTypeEnum | undefined;
+  /** AWS's default is NONE. */
+  strategy?: sdk.ConflictResolutionStrategyTypeEnum | undefined;
+}
+
+/** A merge as git sees it. Valid only while the `work` that it was given to runs. */
+export interface Merge {
+  lease: Lease;
+  trees: MergedTrees;
+  /** Undefined when the histories are unrelated: everything is an addition then. */
+  baseCommitId: string | undefined;
+  /** Root trees. The base's is the empty tree without a base. */
+  roots: { base: string; source: string; destination: string };
+  /** Files in conflict by the detail level, before a strategy is looked at. */
+  found: FileConflict[];
+  /** Those of `found` that the strategy leaves to the caller. Empty: the merge can be made. */
+  conflicts: FileConflict[];
+}
+
+/**
+ * Has git merge two commits, source into destination, and tells what is in conflict.
+ * @throws TipsDivergenceExceededException, MaximumItemsToCompareExceededException
+ */
+export async function withMerge<T>(
+  ctx: Context,
+  row: RepositoryRow,
+  spec: MergeSpec,
+  work: (merge: Merge, repository: Repository) => Promise<T>,
+  limits: MergeLimits = MERGE_LIMITS,
+): Promise<T> {
+  return withRepository(ctx, row, (lease, repository) => {
+    const given = { ctx, lease, repository, spec, limits };
+    return evaluate(given, (merge) => work(merge, repository));
+  });
+}
+
+/** Runs `work` with the repository's objects at hand; failures of git come out as the service's faults. */
+export async function withRepository<T>(
+  ctx: Context,
+  { id, name }: RepositoryRow,
+  work: (lease: Lease, repository: Repository) => Promise<T>,
+): Promise<T> {
+  const repository = await openRepository(ctx, id);
+  try {
+    return await repository.read((lease) => work(lease, repository));
+  } catch (error) {
+    throw gitFault(error, name);
+  }
+}
+
+interface Given {
+  ctx: Context;
+  lease: Lease;
+  repository: Repository;
+  spec: MergeSpec;
+  limits: MergeLimits;
+}
+
+async function evaluate<T>(given: Given, work: (merge: Merge) => Promise<T>): Promise<T> {
+  const { ctx, lease, repository, spec, limits } = given;
+  const { sourceCommitId, destinationCommitId, detailLevel = 'FILE_LEVEL', strategy = 'NONE' } = spec;
+  const baseCommitId = await findMergeBase(given);
+  const roots = {
+    base: baseCommitId === undefined ? EMPTY_TREE_ID : (await lease.objects.commit(baseCommitId)).tree,
+    source: (await lease.objects.commit(sourceCommitId)).tree,
+    destination: (await lease.objects.commit(destinationCommitId)).tree,
+  };
+  await requireFewItems(lease.objects, roots, limits);
+  // Thrown inside git's part it is git's failure; what `work` throws is its own.
+  const pair = { ours: destinationCommitId, theirs: sourceCommitId };
+  let isMerged = false;
+  try {
+    return await withMergedTrees(
+      repository,
+      lease,
+      pair,
+      async (trees) => {
+        isMerged = true;
+        const byFile = detailLevel === 'FILE_LEVEL' && strategy !== 'AUTOMERGE';
+        const found = await findConflicts(trees, roots, byFile);
+        const isResolved = strategy === 'ACCEPT_SOURCE' || strategy === 'ACCEPT_DESTINATION';
+        return work({ lease, trees, baseCommitId, roots, found, conflicts: isResolved ? [] : found });
+      },
+      ctx.signal,
+    );
+  } catch (error) {
+    if (isMerged || ctx.signal?.aborted || !isGitFailure(error, 'stopped')) throw error;
+    throw tooFarApart();
+  }
+}
+
+/**
+ * The commit that both sides build on; undefined when their histories are unrelated.
+ * @throws TipsDivergenceExceededException
+ */
+async function findMergeBase({ ctx, lease, repository, spec, limits }: Given): Promise<string | undefined> {
+  const pair = [spec.destinationCommitId, spec.sourceCommitId] as const;
+  try {
+    // Each commit is an object, so a small repository needs no counting.
+    const objects = lease.state.packs.reduce((sum, pack) => sum + pack.objects, 0);
+    const isFar =
+      objects > limits.divergence &&
+      (await countDivergence(repository, lease, pair, limits.divergence + 1)) > limits.divergence;
+    if (isFar) throw tooFarApart();
+    return (await mergeBases(repository, lease, pair, ctx.signal))[0];
+  } catch (error) {
+    if (ctx.signal?.aborted || !isGitFailure(error, 'stopped')) throw error;
+    throw tooFarApart();
+  }
+}
+
+/**
+ * As {@link withMerge} finds it, for those who need no more.
+ * @throws TipsDivergenceExceededException
+ */
+export function mergeBaseOf(
+  ctx: Context,
+  lease: Lease,
+  repository: Repository,
+  spec: MergeSpec,
+  limits: MergeLimits = MERGE_LIMITS,
+): Promise<string | undefined> {
+  return findMergeBase({ ctx, lease, repository, spec, limits });
+}
+
+function tooFarApart() {
+  return fault(
+    sdk.TipsDivergenceExceededException,
+    'The divergence between the tips of the provided commit specifiers is too great to determine whether there might be any merge conflicts.',
+  );
+}
+
+async function requireFewItems(objects: ObjectReader, roots: Merge['roots'], limits: MergeLimits): Promise<void> {
+  const root = (id: string): { path: string; entry: PathEntry } => ({ path: '', entry: { mode: '40000', id } });
+  let items = 0;
+  try {
+    for (const side of [roots.source, roots.destination]) {
+      for await (const _ of diffEntries(objects, root(roots.base), root(side))) {
+        items += 1;
+        if (items > limits.items) throw tooManyItems();
+      }
+    }
+  } catch (error) {
+    throw isGitFailure(error, 'tree-too-large') ? tooManyItems() : error;
+  }
+}
+
+function tooManyItems() {
+  return fault(
+    sdk.MaximumItemsToCompareExceededException,
+    'The number of items to compare between the source or destination branches and the merge base has exceeded the maximum allowed.',
+  );
+}
+
+/** @throws MaximumFileContentToLoadExceededException */
+export function requireFewFiles(files: number, limits: MergeLimits = MERGE_LIMITS): void {
+  if (files <= limits.files) return;
+  throw fault(
+    sdk.MaximumFileContentToLoadExceededException,
+    `The number of files to load exceeds the allowed limit of ${limits.files}.`,
+  );
+}
