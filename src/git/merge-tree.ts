@@ -58,7 +58,7 @@ export async function withMergedTrees<T>(
     const printed = await git.run(
       [
         ...[...SETTINGS, 'core.looseCompression=1'].flatMap((setting) => ['-c', setting]),
-        ...['merge-tree', '--write-tree', '-z', '--messages', '--allow-unrelated-histories'],
+        ...['merge-tree', '--write-tree', '-z', '--messages'],
         ...['--end-of-options', pair.ours, pair.theirs],
       ],
       {

@@ -15,6 +15,8 @@ export const memberFaults: NonNullable<ConstraintTable['faults']> = {
   fileContent: { missing: 'FileContentRequiredException', invalid: 'FileContentSizeLimitExceededException' },
   fileMode: { missing: 'FileModeRequiredException', invalid: 'InvalidFileModeException' },
   afterCommitSpecifier: { missing: 'CommitRequiredException' },
+  sourceCommitSpecifier: { missing: 'CommitRequiredException' },
+  destinationCommitSpecifier: { missing: 'CommitRequiredException' },
   tags,
   tagKeys: { missing: 'TagKeysListRequiredException', invalid: 'InvalidTagKeysListException' },
   kmsKeyId: { invalid: 'EncryptionKeyInvalidIdException' },

@@ -3,7 +3,6 @@ import { diffEntries } from '../../git/diff.ts';
 import { isGitFailure } from '../../git/failure.ts';
 import { countDivergence, mergeBases } from '../../git/merge-base.ts';
 import { type MergedTrees, withMergedTrees } from '../../git/merge-tree.ts';
-import { EMPTY_TREE_ID } from '../../git/object-format.ts';
 import type { ObjectReader, PathEntry } from '../../git/objects.ts';
 import type { Lease, Repository } from '../../git/repository.ts';
 import type { Context } from '../../kernel/context.ts';
@@ -38,9 +37,8 @@ export interface MergeSpec {
 export interface Merge {
   lease: Lease;
   trees: MergedTrees;
-  /** Undefined when the histories are unrelated: everything is an addition then. */
-  baseCommitId: string | undefined;
-  /** Root trees. The base's is the empty tree without a base. */
+  baseCommitId: string;
+  /** Root trees. */
   roots: { base: string; source: string; destination: string };
   /** Files in conflict by the detail level, before a strategy is looked at. */
   found: FileConflict[];
@@ -50,7 +48,7 @@ export interface Merge {
 
 /**
  * Has git merge two commits, source into destination, and tells what is in conflict.
- * @throws TipsDivergenceExceededException, MaximumItemsToCompareExceededException
+ * @throws TipsDivergenceExceededException (too far apart, or unrelated), MaximumItemsToCompareExceededException
  */
 export async function withMerge<T>(
   ctx: Context,
@@ -91,8 +89,9 @@ async function evaluate<T>(given: Given, work: (merge: Merge) => Promise<T>): Pr
   const { ctx, lease, repository, spec, limits } = given;
   const { sourceCommitId, destinationCommitId, detailLevel = 'FILE_LEVEL', strategy = 'NONE' } = spec;
   const baseCommitId = await findMergeBase(given);
+  if (baseCommitId === undefined) throw unrelated();
   const roots = {
-    base: baseCommitId === undefined ? EMPTY_TREE_ID : (await lease.objects.commit(baseCommitId)).tree,
+    base: (await lease.objects.commit(baseCommitId)).tree,
     source: (await lease.objects.commit(sourceCommitId)).tree,
     destination: (await lease.objects.commit(destinationCommitId)).tree,
   };
@@ -120,10 +119,6 @@ async function evaluate<T>(given: Given, work: (merge: Merge) => Promise<T>): Pr
   }
 }
 
-/**
- * The commit that both sides build on; undefined when their histories are unrelated.
- * @throws TipsDivergenceExceededException
- */
 async function findMergeBase({ ctx, lease, repository, spec, limits }: Given): Promise<string | undefined> {
   const pair = [spec.destinationCommitId, spec.sourceCommitId] as const;
   try {
@@ -141,7 +136,7 @@ async function findMergeBase({ ctx, lease, repository, spec, limits }: Given): P
 }
 
 /**
- * As {@link withMerge} finds it, for those who need no more.
+ * The commit that both sides build on; undefined when their histories are unrelated.
  * @throws TipsDivergenceExceededException
  */
 export function mergeBaseOf(
@@ -152,6 +147,14 @@ export function mergeBaseOf(
   limits: MergeLimits = MERGE_LIMITS,
 ): Promise<string | undefined> {
   return findMergeBase({ ctx, lease, repository, spec, limits });
+}
+
+/** git refuses these, too, unless it is told otherwise. */
+function unrelated() {
+  return fault(
+    sdk.TipsDivergenceExceededException,
+    'The histories of the provided commit specifiers have no commit in common, so they cannot be merged.',
+  );
 }
 
 function tooFarApart() {

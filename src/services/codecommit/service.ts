@@ -2,6 +2,7 @@ import * as sdk from '@aws-sdk/client-codecommit';
 import { defineService } from '../../kernel/define-service.ts';
 import * as branches from './branches.ts';
 import * as commits from './commits.ts';
+import * as conflicts from './conflicts.ts';
 import constraints from './constraints.generated.json' with { type: 'json' };
 import * as createCommit from './create-commit.ts';
 import * as differences from './differences.ts';
@@ -11,6 +12,7 @@ import { gitLifecycle } from './git-cache.ts';
 import { gitHttp } from './git-http.ts';
 import { memberFaults } from './member-faults.ts';
 import * as merges from './merges.ts';
+import * as mergesHistory from './merges-history.ts';
 import * as repositories from './repositories.ts';
 import { reviewMigrations } from './review-tables.ts';
 import { sourceArchive } from './source-archives.ts';
@@ -31,7 +33,19 @@ export const codecommit = defineService({
   eventSource: 'codecommit.amazonaws.com',
   targetPrefix: 'CodeCommit_20150413',
   constraints: { ...constraints, faults: memberFaults },
-  families: [branches, commits, createCommit, differences, fileChanges, files, merges, repositories, tagging],
+  families: [
+    branches,
+    commits,
+    conflicts,
+    createCommit,
+    differences,
+    fileChanges,
+    files,
+    merges,
+    mergesHistory,
+    repositories,
+    tagging,
+  ],
   routes: [gitHttp],
   reconcilers: [upkeep, removal],
   migrations: { ...migrations, ...reviewMigrations },
