@@ -58,8 +58,29 @@ function matchGrantee(grantee: string, who: PrincipalIdentity): PrincipalMatch |
 function meetsConstraints(constraints: sdk.GrantConstraints | undefined, context: EncryptionContext | undefined) {
   if (constraints === undefined || context === undefined) return true;
   const { EncryptionContextEquals: equals, EncryptionContextSubset: subset } = constraints;
-  const contains = (part: Readonly<Record<string, string>>) =>
-    Object.entries(part).every(([key, value]) => Object.hasOwn(context, key) && context[key] === value);
-  if (subset !== undefined && !contains(subset)) return false;
-  return equals === undefined || (contains(equals) && Object.keys(context).length === Object.keys(equals).length);
+  if (subset !== undefined && !includesAll(context, subset)) return false;
+  return equals === undefined || sameContext(context, equals);
+}
+
+/** Whether a grantee of `parent` may give a grant of these operations and constraints. */
+export function canDerive(
+  parent: Grant,
+  operations: readonly string[],
+  constraints: sdk.GrantConstraints | undefined,
+): boolean {
+  if (!operations.every((operation) => (parent.operations as readonly string[]).includes(operation))) return false;
+  const { EncryptionContextEquals: equals, EncryptionContextSubset: subset } = parent.constraints ?? {};
+  const child = constraints ?? {};
+  if (equals !== undefined) return sameContext(child.EncryptionContextEquals, equals);
+  if (subset === undefined) return true;
+  const required = child.EncryptionContextEquals ?? child.EncryptionContextSubset;
+  return required !== undefined && includesAll(required, subset);
+}
+
+function includesAll(whole: EncryptionContext, part: EncryptionContext): boolean {
+  return Object.entries(part).every(([key, value]) => Object.hasOwn(whole, key) && whole[key] === value);
+}
+
+function sameContext(one: EncryptionContext | undefined, other: EncryptionContext): boolean {
+  return one !== undefined && includesAll(one, other) && Object.keys(one).length === Object.keys(other).length;
 }

@@ -4,9 +4,13 @@ import * as aliases from './aliases.ts';
 import constraints from './constraints.generated.json' with { type: 'json' };
 import * as dataKeys from './data-keys.ts';
 import * as encrypt from './encrypt.ts';
+import * as grants from './grants.ts';
 import * as keyPolicies from './key-policies.ts';
 import * as keys from './keys.ts';
+import * as macs from './macs.ts';
 import { keyState } from './provided-states.ts';
+import * as publicKeys from './public-keys.ts';
+import * as signatures from './signatures.ts';
 import { migrations } from './tables.ts';
 import * as tagging from './tagging.ts';
 
@@ -20,7 +24,7 @@ export const kms = defineService({
   eventSource: 'kms.amazonaws.com',
   targetPrefix: 'TrentService',
   constraints,
-  families: [keys, keyPolicies, aliases, tagging, encrypt, dataKeys],
+  families: [keys, keyPolicies, aliases, tagging, grants, encrypt, dataKeys, signatures, macs, publicKeys],
   migrations,
   provides: { keyState },
 });
