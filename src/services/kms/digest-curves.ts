@@ -47,8 +47,16 @@ async function ed25519ph() {
   const label = Buffer.from('SigEd25519 no Ed25519 collisions');
   return eddsa(ed25519.Point, sha512, {
     prehash: (digest: Uint8Array) => digest,
+    adjustScalarBytes: clamp,
     domain: (data: Uint8Array) => Buffer.concat([label, Buffer.from([1, 0]), data]),
   } as never);
+}
+
+/** RFC 8032, section 5.1.5, step 2. */
+function clamp(scalar: Uint8Array): Uint8Array {
+  scalar[0]! &= 0xf8;
+  scalar[31] = (scalar[31]! & 0x7f) | 0x40;
+  return scalar;
 }
 
 export async function signEdDigest(digest: Uint8Array, privateKey: KeyObject): Promise<Buffer> {
