@@ -13,6 +13,7 @@ import { onKey } from './key-operations.ts';
 import { checkLockout, checkPolicy, defaultPolicy } from './key-policy-documents.ts';
 import { findSpec } from './key-specs.ts';
 import { keyRow, requireCustomerManaged, requireState, updateKey } from './key-states.ts';
+import { LIFECYCLE } from './lifecycle-name.ts';
 import { ensureManagedKey } from './managed-keys.ts';
 import { invalidMarker } from './markers.ts';
 import { generateMaterial } from './materials.ts';
@@ -188,6 +189,8 @@ async function setEnabled(keyId: string, ctx: Context, state: 'Enabled' | 'Disab
     requireCustomerManaged(ctx, row, action);
     requireState(row, 'Enabled', 'Disabled');
     await updateKey(tx, arn, { state });
+    // A rotation that fell due in the meantime is made up for.
+    if (state === 'Enabled' && row.next_rotation_at !== null) await tx.wake(LIFECYCLE, arn);
   });
   return {};
 }
