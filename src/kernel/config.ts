@@ -21,6 +21,8 @@ export interface Config {
   rootAccessKeyId: string;
   rootSecretAccessKey: string;
   executor: 'auto' | 'process';
+  /** Days that recorded calls are kept. */
+  auditRetentionDays: number;
   /** Builds that run at once. */
   maxConcurrentBuilds: number;
   logLevel: LogLevel;
@@ -97,6 +99,7 @@ export const SETTINGS = [
     text,
   ),
   setting('rootSecretAccessKey', 'root-secret-access-key', '', 'secret access key of the root user', text),
+  setting('auditRetentionDays', 'audit-retention-days', '90', 'days that recorded calls are kept', whole(1, 3650)),
   setting('executor', 'executor', 'auto', 'where builds run: auto or process', oneOf('auto', 'process')),
   setting('maxConcurrentBuilds', 'max-concurrent-builds', '20', 'builds that run at once', whole(1, 1000)),
   setting(

@@ -52,6 +52,35 @@ test('pages are complete, and a token of another list is refused', async (t) => 
   await assert.rejects(cloudtrail.lookupEvents({ NextToken }), { name: 'InvalidNextTokenException' });
 });
 
+test('resources are found by name or ARN, whole and in their case, and by type', async (t) => {
+  const server = await startServer(t);
+  const { cloudtrail, codecommit, iam, s3 } = server.root_;
+  for (const name of ['bob', 'Bob2', 'notbob', 'bo_b']) await iam.createUser({ UserName: name, Path: '/team/' });
+  await codecommit.createRepository({ repositoryName: 'bob' });
+  await s3.createBucket({ Bucket: 'bob-bucket' });
+  const found = async (key: 'ResourceName' | 'ResourceType', value: string) => {
+    const LookupAttributes = [{ AttributeKey: key, AttributeValue: value }];
+    const { Events = [] } = await cloudtrail.lookupEvents({ LookupAttributes });
+    return Events.map(({ EventName, Resources }) => [
+      EventName,
+      Resources![0]!.ResourceType,
+      Resources![0]!.ResourceName,
+    ]);
+  };
+  assert.deepEqual(await found('ResourceName', 'bob'), [
+    ['CreateRepository', 'AWS::CodeCommit::Repository', 'bob'],
+    ['CreateUser', 'AWS::IAM::User', 'bob'],
+  ]);
+  assert.deepEqual(await found('ResourceName', 'bo_b'), [['CreateUser', 'AWS::IAM::User', 'bo_b']]);
+  assert.deepEqual(await found('ResourceName', 'bob2'), []);
+  assert.deepEqual(await found('ResourceName', 'arn:aws:s3:::bob-bucket'), [
+    ['CreateBucket', 'AWS::S3::Bucket', 'bob-bucket'],
+  ]);
+  assert.equal((await found('ResourceType', 'AWS::IAM::User')).length, 4);
+  assert.deepEqual(await found('ResourceType', 'AWS::S3::Bucket'), [['CreateBucket', 'AWS::S3::Bucket', 'bob-bucket']]);
+  assert.deepEqual(await found('ResourceType', 'AWS::Made::Up'), []);
+});
+
 test('a user needs the permission, and his refusal is recorded', async (t) => {
   const server = await startServer(t);
   const alice = await server.user('alice', {
@@ -89,4 +118,31 @@ test('events older than 90 days go, younger ones stay', async (t) => {
     Events.map(({ EventName }) => EventName).filter((name) => name === 'Old' || name === 'Young'),
     ['Young'],
   );
+});
+
+test('a change whose process died before its outcome was written is settled later, so that trails deliver it', async (t) => {
+  const clock = { ...systemClock, now: () => new Date(Date.now() + shiftMs) };
+  let shiftMs = 0;
+  const server = await startServer(t, { clock });
+  await server.root_.iam.createUser({ UserName: 'bob' });
+  await server.kernel.audit.flush();
+  const settled = async () => {
+    const rows = await server.kernel.database.reader
+      .selectFrom('kernel_audit' as never)
+      .select(['event_name', 'settled_at'] as never)
+      .execute();
+    return (rows as { event_name: string; settled_at: number | null }[]).find((row) => row.event_name === 'CreateUser');
+  };
+  await server.kernel.database.transaction((tx) =>
+    tx
+      .updateTable('kernel_audit' as never)
+      .set({ settled_at: null } as never)
+      .execute(),
+  );
+  const own = server.kernel.serviceContext('cloudtrail.amazonaws.com');
+  await retention.reconcile('events', own);
+  assert.equal((await settled())?.settled_at, null);
+  shiftMs = 16 * 60_000;
+  await retention.reconcile('events', own);
+  assert.ok(((await settled())?.settled_at ?? 0) > Date.now());
 });

@@ -1,10 +1,11 @@
 import * as sdk from '@aws-sdk/client-cloudtrail';
-import type { ExpressionBuilder } from 'kysely';
+import { type ExpressionBuilder, type SqlBool, sql } from 'kysely';
 import type { Context } from '../../kernel/context.ts';
 import { fault } from '../../kernel/fault.ts';
 import { cursorOf, page } from '../../kernel/page.ts';
 import type { Operation, OperationName } from '../../kernel/service.ts';
 import type { AuditTable, KernelTables } from '../../kernel/store/kernel-tables.ts';
+import { likeOfType, namedResource } from './resource-types.ts';
 
 type Op<N extends OperationName<typeof sdk>> = Operation<typeof sdk, N>;
 
@@ -15,7 +16,7 @@ interface Cursor {
   id: string;
 }
 
-/** Finds recorded calls of this account and region, the newest first. Every call is recorded, reads and refusals included. */
+/** Finds management events of this account and region, the newest first. Reads and refusals are among them. */
 export const LookupEvents: Op<'LookupEvents'> = {
   resource: () => '*',
   async handle(input, ctx) {
@@ -51,6 +52,8 @@ function select(
     .db<KernelTables>()
     .selectFrom('kernel_audit')
     .selectAll()
+    // Written out, and not a parameter: the indices are of these rows only.
+    .where(sql<SqlBool>`management = 1`)
     .where('account', '=', ctx.account)
     .where('region', '=', ctx.region);
   if (attribute !== undefined) query = query.where((e) => matches(e, attribute));
@@ -80,14 +83,32 @@ function matches(
     case 'AccessKeyId':
       return e('access_key_id', '=', value);
     case 'ResourceName':
-      return e('resources', 'like', `%${value.replace(/[%_"]/g, '')}"%`);
+      return e.or(['"', '/', ':'].map((before) => holds(`${before}${jsonText(value)}"`)));
+    case 'ResourceType':
+      return ofType(e, value);
     default:
       throw fault(sdk.InvalidLookupAttributesException, `The lookup attribute ${key} is not supported.`);
   }
 }
 
+function jsonText(value: string): string {
+  return JSON.stringify(value).slice(1, -1);
+}
+
+/** Whether the list of ARNs holds a text, case and all; `like` does not tell cases apart on SQLite. */
+function holds(text: string) {
+  return sql<SqlBool>`replace(resources, ${text}, '') <> resources`;
+}
+
+function ofType(e: ExpressionBuilder<KernelTables, 'kernel_audit'>, type: string) {
+  const like = likeOfType(type);
+  if (like === undefined) return sql<SqlBool>`1 = 0`;
+  const among = e('resources', 'like', `%"${like}"%`);
+  return type === 'AWS::S3::Bucket' ? e.and([among, e('resources', 'not like', '%:s3:::%/%')]) : among;
+}
+
 function eventOf(row: AuditTable): sdk.Event {
-  const resources = JSON.parse(row.resources) as string[];
+  const resources = (JSON.parse(row.resources) as string[]).map(namedResource);
   return {
     EventId: row.id,
     EventName: row.event_name,
@@ -96,7 +117,7 @@ function eventOf(row: AuditTable): sdk.Event {
     EventTime: new Date(row.at),
     EventSource: row.event_source,
     Username: row.user_name ?? undefined,
-    Resources: resources.map((arn) => ({ ResourceName: arn })),
+    Resources: resources.map(({ type, name }) => ({ ResourceType: type, ResourceName: name })),
     CloudTrailEvent: row.record,
   };
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { startServer } from '../../../test/harness.ts';
 import { send } from '../../kernel/testing/raw-http.ts';
+import { recorded } from '../../kernel/testing/recorded.ts';
 import { refused, textOf } from './testing/refusals.ts';
 
 const allow = (Action: string | string[], Resource: string | string[], more: object = {}) => ({
@@ -202,10 +203,7 @@ test('who may what', async (t) => {
 
   await t.test('every object call is recorded as a data event, refusals included', async () => {
     await anonymously('GET', `/${Bucket}/private/note`);
-    const { Events = [] } = await server.root_.cloudtrail.lookupEvents({
-      LookupAttributes: [{ AttributeKey: 'EventName', AttributeValue: 'GetObject' }],
-    });
-    const records = Events.map(({ CloudTrailEvent }) => JSON.parse(CloudTrailEvent!));
+    const records = (await recorded(server.kernel, 'GetObject')).map(({ text }) => JSON.parse(text));
     const refusal = records.find(
       ({ errorCode, userIdentity }) => errorCode === 'AccessDenied' && userIdentity.accountId === 'ANONYMOUS_PRINCIPAL',
     );

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { startServer } from '../../../test/harness.ts';
 import { type RawRequest, send } from '../../kernel/testing/raw-http.ts';
+import { recorded } from '../../kernel/testing/recorded.ts';
 import { refused } from './testing/refusals.ts';
 
 const Bucket = 'site';
@@ -159,11 +160,9 @@ test('websites', async (t) => {
 
   await t.test('visits are recorded', async () => {
     await byPath('/docs/');
-    const { Events = [] } = await server.root_.cloudtrail.lookupEvents({
-      LookupAttributes: [{ AttributeKey: 'ResourceName', AttributeValue: `arn:aws:s3:::${Bucket}/docs/index.html` }],
-    });
-    const record = JSON.parse(Events[0]!.CloudTrailEvent!);
-    assert.deepEqual([record.eventName, record.userIdentity.accountId], ['GetObject', 'ANONYMOUS_PRINCIPAL']);
+    const records = await recorded(server.kernel, 'GetObject');
+    const visit = records.find(({ text }) => text.includes(`"arn:aws:s3:::${Bucket}/docs/index.html"`));
+    assert.equal(JSON.parse(visit!.text).userIdentity.accountId, 'ANONYMOUS_PRINCIPAL');
   });
 
   await t.test('and a website can be taken away', async () => {

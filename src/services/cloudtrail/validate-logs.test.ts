@@ -1,0 +1,49 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { test } from 'node:test';
+import { promisify } from 'node:util';
+import { filesOf, startTrailServer, trailArnOf, trailBucket } from './harness.ts';
+
+const run = promisify(execFile);
+const ARN = trailArnOf('main');
+
+test('aws cloudtrail validate-logs accepts what was delivered and finds what was changed', async (t) => {
+  try {
+    await run('aws', ['--version']);
+  } catch {
+    t.skip('needs aws');
+    return;
+  }
+  const server = await startTrailServer(t);
+  const { cloudtrail, iam, s3 } = server.root_;
+  await trailBucket(server.root_, 'logs', 'main', 'audit/');
+  const start = new Date(Date.now() - 60_000);
+  await cloudtrail.createTrail({
+    Name: 'main',
+    S3BucketName: 'logs',
+    S3KeyPrefix: 'audit',
+    EnableLogFileValidation: true,
+  });
+  await cloudtrail.startLogging({ Name: 'main' });
+  for (const name of ['bob', 'carol']) {
+    await iam.createUser({ UserName: name });
+    await server.deliver(ARN);
+  }
+  await cloudtrail.stopLogging({ Name: 'main' });
+  await server.deliver(ARN);
+  const validate = async () => {
+    const args = ['cloudtrail', 'validate-logs', '--trail-arn', ARN, '--start-time', start.toISOString(), '--verbose'];
+    const { stdout } = await run('aws', args, { env: server.env(server.root) });
+    return stdout;
+  };
+  const files = await filesOf(server.root_, 'logs');
+  const answer = await validate();
+  assert.match(answer, /1\/1 digest files valid/);
+  assert.match(answer, new RegExp(`${files.length}/${files.length} log files valid`));
+  await s3.putObject({ Bucket: 'logs', Key: files[0]!, Body: 'forged' });
+  await s3.deleteObject({ Bucket: 'logs', Key: files[1]! });
+  // The command says by its exit status that something is wrong.
+  const forged = await validate().catch((error: { stdout: string; stderr: string }) => error.stdout + error.stderr);
+  assert.match(forged, /0\/2 log files valid, 2\/2 log files INVALID/);
+  assert.match(forged, /INVALID: not found/);
+});
