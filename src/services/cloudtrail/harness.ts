@@ -21,7 +21,9 @@ export interface TrailServer extends TestServer {
 
 export async function startTrailServer(t: TestContext): Promise<TrailServer> {
   let shiftMs = 0;
-  const server = await startServer(t, { clock: { ...systemClock, now: () => new Date(Date.now() + shiftMs) } });
+  const server = await startServer(t, {
+    clock: { ...systemClock, now: () => new Date(systemClock.now().getTime() + shiftMs) },
+  });
   const own = () => server.kernel.serviceContext('cloudtrail.amazonaws.com');
   const pass = (ms: number) => {
     shiftMs += ms;
