@@ -26,6 +26,7 @@ import * as notifications from './notifications.ts';
 import * as objectAbsences from './object-absences.ts';
 import * as attributes from './object-attributes.ts';
 import * as tagging from './object-tagging.ts';
+import { postRoute } from './post-object.ts';
 import * as writes from './put-object.ts';
 import { migrations } from './tables.ts';
 import * as versionListing from './version-listing.ts';
@@ -72,7 +73,7 @@ export const s3 = defineService({
   ],
   identify: (request) => identify(request, publicHosts),
   maxBodyBytes: MAX_BODY_BYTES,
-  routes: [preflightRoute(publicHosts), websiteRoute(publicHosts)],
+  routes: [preflightRoute(publicHosts), websiteRoute(publicHosts), postRoute(publicHosts)],
   answerHeaders,
   answered: noteAccess,
   reconcilers: [collector, sweeper, lifecycleRunner],
