@@ -27,6 +27,7 @@ export function defineService(definition: ServiceDefinition): Service {
     ...definition,
     errorStyle: STYLES[definition.protocol],
     operations,
+    takesUnsigned: [...operations.values()].some(({ identify }) => identify !== undefined),
     operationNames: [...schemas.keys()].sort(),
     operationShape(name) {
       const known = shapes.get(name);

@@ -54,6 +54,11 @@ export interface Operation<M extends SdkModule, N extends OperationName<M>> {
   /** IAM action where it is not `<prefix>:<operation>`; `null` for the few calls that anybody may make for himself (GetCallerIdentity). */
   action?: string | null | ((input: ValidInput<OperationInput<M, N>>) => string);
   conditions?(input: ValidInput<OperationInput<M, N>>, ctx: Context): ConditionKeys | Promise<ConditionKeys>;
+  /**
+   * Makes it one of the few operations that take unsigned calls: it tells by a proof in the input who calls
+   * (AssumeRoleWithWebIdentity), before anything is authorised. Whoever signed the call plays no part.
+   */
+  identify?(input: ValidInput<OperationInput<M, N>>, ctx: Context): Promise<Caller>;
   /** Whether it changes nothing; by default judged by its name (`Get`, `List`, `Describe`, `BatchGet`, ...). */
   readOnly?: boolean;
   /** What a management trail does not show: S3 object calls and log lines are data events. Default false. */
@@ -75,6 +80,8 @@ export interface AnyOperation {
   action?: string | null | ((input: any) => string);
   // biome-ignore lint/suspicious/noExplicitAny: as above
   conditions?(input: any, ctx: Context): ConditionKeys | Promise<ConditionKeys>;
+  // biome-ignore lint/suspicious/noExplicitAny: as above
+  identify?(input: any, ctx: Context): Promise<Caller>;
   readOnly?: boolean;
   dataEvent?: boolean;
   content?: readonly string[];
@@ -203,6 +210,8 @@ export interface Service extends ServiceDefinition {
   readonly errorStyle: ErrorStyle;
   /** Operations that are implemented. */
   readonly operations: ReadonlyMap<string, AnyOperation>;
+  /** Some operation takes unsigned calls. */
+  readonly takesUnsigned: boolean;
   /** Every operation of the SDK's model. */
   operationShape(name: string): OperationShape | undefined;
   readonly operationNames: readonly string[];

@@ -181,6 +181,29 @@ export interface SessionDraft {
   readonly durationSeconds: number;
 }
 
+/** An OIDC provider that an account trusts. */
+export interface OpenIdProvider {
+  readonly arn: string;
+  readonly account: string;
+  /** The `iss` of its tokens, exactly: `https://token.actions.githubusercontent.com`. */
+  readonly url: string;
+  /** Audiences that are taken. */
+  readonly clientIds: readonly string[];
+  /** SHA-1 (hex, lower case) of certificates that are trusted where no known authority vouches for the server. */
+  readonly thumbprints: readonly string[];
+}
+
+/** A SAML provider that an account trusts. */
+export interface SamlProvider {
+  readonly arn: string;
+  readonly account: string;
+  readonly name: string;
+  /** `entityID` of its metadata: the issuer of its assertions. */
+  readonly entityId: string;
+  /** Its signing certificates, PEM. */
+  readonly certificates: readonly string[];
+}
+
 /** What the kernel needs to know of identities; the iam service provides it. Answers come from caches where possible. */
 export interface IdentitySource {
   /** The credential behind an access key id, long-term or temporary; undefined when there is none. */
@@ -205,6 +228,10 @@ export interface IdentitySource {
    * @param serialNumber the device's ARN
    */
   verifyMfa(caller: Caller, serialNumber: string, tokenCode: string): Promise<boolean>;
+  /** The OIDC provider of that ARN; undefined when there is none. */
+  findOpenIdProvider(arn: string): Promise<OpenIdProvider | undefined>;
+  /** The SAML provider of that ARN; undefined when there is none. */
+  findSamlProvider(arn: string): Promise<SamlProvider | undefined>;
   /** The role of that ARN; undefined when there is none. */
   findRole(roleArn: string): Promise<AssumableRole | undefined>;
   /** The document of a managed policy's default version; undefined when there is none. */

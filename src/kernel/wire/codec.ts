@@ -1,5 +1,7 @@
 import { Readable } from 'node:stream';
+import { isFault } from '../fault.ts';
 import type { RestTarget, Service } from '../service.ts';
+
 import { commonFault } from './errors.ts';
 import { parseForm, readForm } from './form-value.ts';
 import type { HttpRequest } from './http.ts';
@@ -62,6 +64,16 @@ export function operationOf(
   const shape = shapeOf(service, operation);
   const buffer = 'buffer' in body ? body.buffer : Buffer.alloc(0);
   return { shape, decode: () => readJsonBody(shape.input, buffer, 'json') };
+}
+
+/** The operation that a form names; undefined for what is none. */
+export function formAction(request: HttpRequest, body: RestBody): string | undefined {
+  try {
+    return formFields(request, body).get('Action');
+  } catch (error) {
+    if (isFault(error)) return undefined;
+    throw error;
+  }
 }
 
 function shapeOf(service: Service, operation: string | undefined): OperationShape {

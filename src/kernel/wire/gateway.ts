@@ -8,7 +8,7 @@ import type { RequestSignature } from '../context.ts';
 import { type CallFrame, createContext, type Kernel } from '../runtime.ts';
 import type { RestTarget, Route, Service } from '../service.ts';
 import { openStream, Permission, readBuffer } from './body.ts';
-import { type EncodedCall, encode, isRest, jsonVersion, operationOf } from './codec.ts';
+import { type EncodedCall, encode, formAction, isRest, jsonVersion, operationOf } from './codec.ts';
 import { commonFault } from './errors.ts';
 import { faultAnswer, type SpelledFault, spellFault } from './fault-answer.ts';
 import { type HttpRequest, httpRequest } from './http.ts';
@@ -20,6 +20,8 @@ import { routeRest } from './rest-router.ts';
 import { closeStalled, lingerOver, sendAnswer } from './send.ts';
 
 const DEFAULT_MAX_BODY_BYTES = 1024 * 1024;
+/** Of callers whom nobody knows; a SAML assertion has up to 100,000 characters, percent-encoded more. */
+const MAX_UNSIGNED_BODY_BYTES = 512 * 1024;
 const MAX_USER_AGENT_CHARS = 1024;
 
 /** One request on its way through; errors are spelled by how far it got. */
@@ -129,6 +131,7 @@ export class Gateway {
       : await this.#authenticateWhole(service, progress);
     const frame = this.#frame(progress, auth?.caller ?? this.#anonymous(), auth?.region ?? kernel.config.region, auth);
     progress.frame = frame;
+    if (auth === undefined) requireUnsignedOperation(service, request, body);
     const encoded = operationOf(service, operation, rest, request, body);
     const input = this.#decode(service, encoded, frame);
     const output = await invoke(kernel, service, encoded.shape.name, input, {
@@ -151,9 +154,9 @@ export class Gateway {
   /** Reads the body, then verifies the signature over it. */
   async #authenticateWhole(service: Service, progress: Progress): Promise<Received> {
     const { request, limits, permission } = progress;
-    const signed = !mayBeAnonymous(service) || isSigned(request);
+    const signed = !mayBeUnsigned(service) || isSigned(request);
     const parsed = signed ? readAuthorization(this.#kernel, service, request) : undefined;
-    const maxBytes = service.maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES;
+    const maxBytes = signed ? (service.maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES) : MAX_UNSIGNED_BODY_BYTES;
     const begin = () => permission.give();
     const buffer = await readBuffer(request.message, maxBytes, begin, limits, this.#kernel.clock);
     if (parsed === undefined) return { auth: undefined, body: { buffer } };
@@ -168,7 +171,7 @@ export class Gateway {
   async #authenticateStream(service: Service, progress: Progress): Promise<Received> {
     const { request, limits, permission } = progress;
     let auth: Authenticated | undefined;
-    if (!mayBeAnonymous(service) || isSigned(request)) {
+    if (!mayBeUnsigned(service) || isSigned(request)) {
       const parsed = readAuthorization(this.#kernel, service, request);
       auth = await authenticate(this.#kernel, service, request, parsed, undefined);
     }
@@ -288,8 +291,17 @@ function hangUpSignal(response: ServerResponse, kernel: Kernel): () => AbortSign
   };
 }
 
-function mayBeAnonymous(service: Service): boolean {
-  return service.errorStyle === 's3';
+/** S3 has anonymous callers; elsewhere an unsigned call gets as far as to tell whether its operation takes one. */
+function mayBeUnsigned(service: Service): boolean {
+  return service.errorStyle === 's3' || service.takesUnsigned;
+}
+
+/** @throws MissingAuthenticationToken unless the operation that an unsigned call names takes such calls */
+function requireUnsignedOperation(service: Service, request: HttpRequest, body: RestBody): void {
+  if (service.errorStyle === 's3') return;
+  const name = service.protocol === 'query' ? formAction(request, body) : undefined;
+  if (name !== undefined && service.operations.get(name)?.identify !== undefined) return;
+  throw commonFault('MissingAuthenticationToken', 'Request is missing Authentication Token');
 }
 
 function isStreamed(service: Service, rest: RestTarget | undefined): boolean {

@@ -16,6 +16,8 @@ export class ServiceIndex {
   readonly #byTarget = new Map<string, Service>();
   readonly #bySigningName = new Map<string, Service[]>();
   readonly #anonymous: Service | undefined;
+  /** The Query service with operations that take unsigned calls. */
+  readonly #unsignedForms: Service | undefined;
 
   constructor(services: Iterable<Service>) {
     for (const service of services) {
@@ -24,19 +26,23 @@ export class ServiceIndex {
       if (same === undefined) this.#bySigningName.set(service.signingName, [service]);
       else same.push(service);
     }
+    const forms = [...this.#bySigningName.values()].flat();
+    this.#unsignedForms = forms.find((one) => one.protocol === 'query' && one.takesUnsigned);
     this.#anonymous = this.#bySigningName.get('s3')?.[0];
   }
 
   /**
    * Finds the service by `X-Amz-Target`, else by the credential scope of the signature; an unsigned request that names
-   * nothing is one to S3, the only API with anonymous callers.
+   * nothing is one to S3, the only API with anonymous callers, and an unsigned form one to STS, some of whose operations
+   * take proofs of another kind.
    */
   find(request: HttpRequest): Target {
     const target = request.headers['x-amz-target'];
     const scope = peekScope(request);
     if (target !== undefined) return this.#byTargetHeader(target, scope?.service);
     if (scope === undefined) {
-      if (this.#anonymous !== undefined && !isForm(request)) return { service: this.#anonymous };
+      const service = isForm(request) ? this.#unsignedForms : this.#anonymous;
+      if (service !== undefined) return { service };
       throw commonFault('MissingAuthenticationToken', 'Missing Authentication Token');
     }
     const candidates = this.#bySigningName.get(scope.service) ?? [];

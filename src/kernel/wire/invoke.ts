@@ -66,12 +66,19 @@ async function handle(
   shape: OperationShape,
   operation: AnyOperation | undefined,
   input: Record<string, unknown>,
-  ctx: Context,
+  calling: Context,
   entry: AuditEntry,
 ): Promise<Record<string, unknown>> {
+  let ctx = calling;
   if (operation === undefined) throw notImplemented(service.name, shape.name);
   if (service.constraints !== undefined) validate(shape, input, service.constraints, service.protocol === 'query');
   const action = actionOf(service, shape.name, operation, input);
+  if (operation.identify !== undefined) {
+    const caller = await operation.identify(input, ctx);
+    entry.caller = caller;
+    entry.account = caller.account;
+    ctx = ctx.withCaller(caller);
+  }
   if (action !== null) {
     const resources = refs(await operation.resource(input, ctx));
     entry.resources = resources.map(({ arn }) => arn).filter((arn) => arn !== '*');

@@ -6,7 +6,9 @@ import type {
   Credential,
   FederatedUserCaller,
   IdentitySource,
+  OpenIdProvider,
   RootCaller,
+  SamlProvider,
   SessionDraft,
   SshPublicKey,
   TemporaryCredentials,
@@ -22,6 +24,7 @@ import { findManagedDocument } from './managed-documents.ts';
 import { spendCode } from './mfa-codes.ts';
 import { type OwnerPolicies, policiesOfRole, policiesOfUser } from './owner-policies.ts';
 import { PasswordGuard } from './password-guard.ts';
+import { findOpenIdProvider, findSamlProvider } from './provider-tables.ts';
 import { findSession, openSession } from './sessions.ts';
 import { entityArn, findEntity } from './store.ts';
 import { tables } from './tables.ts';
@@ -152,6 +155,14 @@ export class Identities implements IdentitySource {
 
   openSession(session: SessionDraft, ctx: Context): Promise<TemporaryCredentials> {
     return openSession(session, ctx);
+  }
+
+  findOpenIdProvider(arn: string): Promise<OpenIdProvider | undefined> {
+    return findOpenIdProvider(this.#ctx, arn);
+  }
+
+  findSamlProvider(arn: string): Promise<SamlProvider | undefined> {
+    return findSamlProvider(this.#ctx, arn);
   }
 
   noteUse(accessKeyId: string, service: string, region: string): void {

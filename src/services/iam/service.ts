@@ -15,9 +15,12 @@ import * as loginProfiles from './login-profiles.ts';
 import * as managedPolicies from './managed-policies.ts';
 import * as mfaDevices from './mfa-devices.ts';
 import * as passwordPolicy from './password-policy.ts';
+import * as openIdConnectProviders from './open-id-connect-providers.ts';
 import * as policyEntities from './policy-entities.ts';
 import * as policyVersions from './policy-versions.ts';
+import { providerMigrations } from './provider-tables.ts';
 import * as roles from './roles.ts';
+import * as samlProviders from './saml-providers.ts';
 import * as serviceSpecificCredentials from './service-specific-credentials.ts';
 import { signIn } from './sign-in.ts';
 import * as simulation from './simulation.ts';
@@ -49,9 +52,11 @@ export const iam = defineService({
     managedPolicies,
     mfaDevices,
     passwordPolicy,
+    openIdConnectProviders,
     policyEntities,
     policyVersions,
     roles,
+    samlProviders,
     serviceSpecificCredentials,
     simulation,
     sshPublicKeys,
@@ -59,7 +64,7 @@ export const iam = defineService({
     users,
   ]),
   routes: [accountsRoute, signIn],
-  migrations: { ...migrations, ...accountMigrations },
+  migrations: { ...migrations, ...accountMigrations, ...providerMigrations },
   lifecycle: { start: enterDefaultAccount },
   provides: { identity: (ctx) => new Identities(ctx) },
 });

@@ -12,7 +12,7 @@ import { checkTags, tagConditions, tagsFrom, toTags } from './tag-sets.ts';
 type Op<N extends OperationName<typeof sdk>> = Operation<typeof sdk, N>;
 
 /** Finds the tagged thing's ARN, or faults. */
-type Finder = (source: Context | Tx) => Promise<string>;
+export type Finder = (source: Context | Tx) => Promise<string>;
 
 const named =
   (ctx: Context, kind: EntityKind, name: string): Finder =>
@@ -26,7 +26,7 @@ const policy =
     return (await policyByArn(source, ctx, policyArn)).arn;
   };
 
-async function tag(ctx: Context, find: Finder, tags: readonly sdk.Tag[]): Promise<object> {
+export async function tag(ctx: Context, find: Finder, tags: readonly sdk.Tag[]): Promise<object> {
   await changeIdentities(ctx, async (tx) => {
     const arn = await find(tx);
     const existing = await tagsOf(tx, arn);
@@ -41,7 +41,7 @@ async function tag(ctx: Context, find: Finder, tags: readonly sdk.Tag[]): Promis
   return {};
 }
 
-async function untag(ctx: Context, find: Finder, keys: readonly string[]): Promise<object> {
+export async function untag(ctx: Context, find: Finder, keys: readonly string[]): Promise<object> {
   await changeIdentities(ctx, async (tx) => {
     const arn = await find(tx);
     const gone = new Set(keys.map((key) => key.toLowerCase()));
@@ -60,14 +60,14 @@ interface ListInput {
   MaxItems?: number | undefined;
 }
 
-async function list(ctx: Context, find: Finder, input: ListInput) {
+export async function list(ctx: Context, find: Finder, input: ListInput) {
   const arn = await find(ctx);
   const tags = toTags(await tagsOf(ctx, arn));
   const { items, truncation } = await slicePage(ctx, `tags of ${arn}`, input, tags, ({ Key }) => Key!);
   return { Tags: items, ...truncation };
 }
 
-const untagConditions = ({ TagKeys }: { TagKeys: string[] }) => ({ 'aws:TagKeys': TagKeys });
+export const untagConditions = ({ TagKeys }: { TagKeys: string[] }) => ({ 'aws:TagKeys': TagKeys });
 
 export const TagUser: Op<'TagUser'> = {
   resource: ({ UserName: name }, ctx) => entityResource(ctx, 'user', name),

@@ -1,6 +1,7 @@
 import * as sdk from '@aws-sdk/client-sts';
 import { defineService } from '../../kernel/define-service.ts';
 import * as assumeRole from './assume-role.ts';
+import * as assumeRoleWithWebIdentity from './assume-role-with-web-identity.ts';
 import * as callers from './callers.ts';
 import constraints from './constraints.generated.json' with { type: 'json' };
 import * as federationToken from './federation-token.ts';
@@ -17,6 +18,6 @@ export const sts = defineService({
   apiVersion: '2011-06-15',
   xmlNamespace: 'https://sts.amazonaws.com/doc/2011-06-15/',
   constraints,
-  families: [assumeRole, callers, federationToken],
+  families: [assumeRole, assumeRoleWithWebIdentity, callers, federationToken],
   provides: { assumeRole: assumeRoleForService },
 });
