@@ -9,8 +9,10 @@ export interface Violation {
   message: string;
 }
 
-/** Names of errors by the innermost member. */
-export type MemberFaults = Readonly<Record<string, { readonly missing?: string; readonly invalid?: string }>>;
+/** Names of errors by the innermost member; of several, the one that the operation declares. */
+export type MemberFaults = Readonly<
+  Record<string, { readonly missing?: string | readonly string[]; readonly invalid?: string | readonly string[] }>
+>;
 
 const MAX_REPORTED = 10;
 
@@ -56,8 +58,9 @@ function generic(declared: readonly string[]): string | undefined {
  * `defaultBranchName`, `PathRequiredException` for `putFiles.1.member.filePath`.
  */
 function ownError({ names, kind }: Violation, declared: readonly string[], faults: MemberFaults): string | undefined {
-  const chosen = faults[names.at(-1)!]?.[kind === 'missing' ? 'missing' : 'invalid'];
-  if (chosen !== undefined && declared.includes(chosen)) return chosen;
+  const wanted = faults[names.at(-1)!]?.[kind === 'missing' ? 'missing' : 'invalid'] ?? [];
+  const chosen = [wanted].flat().find((name) => declared.includes(name));
+  if (chosen !== undefined) return chosen;
   for (const name of [...names].reverse()) {
     for (const words of wordsWithin(name)) {
       const error = SPELLINGS[kind](words).find((one) => declared.includes(one));

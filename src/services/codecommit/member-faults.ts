@@ -18,6 +18,14 @@ export const memberFaults: NonNullable<ConstraintTable['faults']> = {
   sourceCommitSpecifier: { missing: 'CommitRequiredException' },
   destinationCommitSpecifier: { missing: 'CommitRequiredException' },
   tags,
+  sourceReference: { missing: 'ReferenceNameRequiredException', invalid: 'InvalidReferenceNameException' },
+  newRuleContent: {
+    missing: ['ApprovalRuleContentRequiredException', 'ApprovalRuleTemplateContentRequiredException'],
+    invalid: ['InvalidApprovalRuleContentException', 'InvalidApprovalRuleTemplateContentException'],
+  },
+  inReplyTo: { missing: 'CommentIdRequiredException', invalid: 'InvalidCommentIdException' },
+  content: { missing: 'CommentContentRequiredException', invalid: 'CommentContentSizeLimitExceededException' },
+  relativeFileVersion: { invalid: 'InvalidRelativeFileVersionEnumException' },
   tagKeys: { missing: 'TagKeysListRequiredException', invalid: 'InvalidTagKeysListException' },
   kmsKeyId: { invalid: 'EncryptionKeyInvalidIdException' },
 };

@@ -3,6 +3,7 @@ import { parentNames } from '../../git/ref-name.ts';
 import { type RefUpdate, type RepositoryChange, STALE } from '../../git/truth.ts';
 import type { Context, RecordedEvent, Tx } from '../../kernel/context.ts';
 import { type MergeFacts, type MovedRef, repositoryStateChange } from './events.ts';
+import { followMovedRefs } from './pull-requests-follow.ts';
 import { BRANCHES, findRef, findRepositoryById } from './store.ts';
 import { type RepositoryRow, tables } from './tables.ts';
 import { packRow, RepositoryGoneError } from './truth.ts';
@@ -79,6 +80,7 @@ async function moveWithin(
     if (event !== undefined) await tx.emit(event);
   }
   await options.within?.(tx, repository);
+  await followMovedRefs(tx, ctx, repository, moved);
   if (options.record !== undefined) await tx.record(options.record(repository, moved));
   return refused;
 }

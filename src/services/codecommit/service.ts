@@ -1,6 +1,11 @@
 import * as sdk from '@aws-sdk/client-codecommit';
 import { defineService } from '../../kernel/define-service.ts';
+import * as approvalRuleTemplates from './approval-rule-templates.ts';
+import * as approvalRuleTemplatesRepositories from './approval-rule-templates-repositories.ts';
+import * as approvalRules from './approval-rules.ts';
 import * as branches from './branches.ts';
+import * as comments from './comments.ts';
+import * as commentsLists from './comments-lists.ts';
 import * as commits from './commits.ts';
 import * as conflicts from './conflicts.ts';
 import constraints from './constraints.generated.json' with { type: 'json' };
@@ -13,6 +18,11 @@ import { gitHttp } from './git-http.ts';
 import { memberFaults } from './member-faults.ts';
 import * as merges from './merges.ts';
 import * as mergesHistory from './merges-history.ts';
+import * as pullRequests from './pull-requests.ts';
+import * as pullRequestsApprovals from './pull-requests-approvals.ts';
+import * as pullRequestsEvents from './pull-requests-events.ts';
+import * as pullRequestsMerges from './pull-requests-merges.ts';
+import * as reactions from './reactions.ts';
 import * as repositories from './repositories.ts';
 import { reviewMigrations } from './review-tables.ts';
 import { sourceArchive } from './source-archives.ts';
@@ -34,7 +44,12 @@ export const codecommit = defineService({
   targetPrefix: 'CodeCommit_20150413',
   constraints: { ...constraints, faults: memberFaults },
   families: [
+    approvalRules,
+    approvalRuleTemplates,
+    approvalRuleTemplatesRepositories,
     branches,
+    comments,
+    commentsLists,
     commits,
     conflicts,
     createCommit,
@@ -43,6 +58,11 @@ export const codecommit = defineService({
     files,
     merges,
     mergesHistory,
+    pullRequests,
+    pullRequestsApprovals,
+    pullRequestsEvents,
+    pullRequestsMerges,
+    reactions,
     repositories,
     tagging,
   ],

@@ -1,6 +1,7 @@
 import type { Context, Tx } from '../../kernel/context.ts';
 import type { Reconciler } from '../../kernel/service.ts';
 import { gitStoreOf, openRepository } from './git-cache.ts';
+import { removeReviews } from './reviews-removal.ts';
 import { findRepositoryById } from './store.ts';
 import { tables } from './tables.ts';
 import { DatabaseTruth } from './truth.ts';
@@ -40,6 +41,7 @@ export async function removeRepository(tx: Tx, repositoryId: string, now: Date):
   await db.deleteFrom('codecommit_refs').where('repository_id', '=', repositoryId).execute();
   await db.deleteFrom('codecommit_packs').where('repository_id', '=', repositoryId).execute();
   await db.deleteFrom('codecommit_merge_commits').where('repository_id', '=', repositoryId).execute();
+  await removeReviews(tx, repositoryId);
   await db
     .insertInto('codecommit_removals')
     .values({ repository_id: repositoryId, removed_at: now.getTime() })

@@ -1,0 +1,34 @@
+import { isGitFailure } from '../../git/failure.ts';
+import { mergeBases } from '../../git/merge-base.ts';
+import type { Context } from '../../kernel/context.ts';
+import { gitFault, openRepository } from './git-cache.ts';
+import type { RepositoryRow } from './tables.ts';
+
+/** Answers kept in memory; a pair of commits never gets another one. */
+const MAX_KNOWN = 10_000;
+
+const known = new Map<string, string | undefined>();
+
+/**
+ * The commit that both sides build on; undefined when there is none, or when one of the commits is not there any more.
+ * It is worked out when somebody asks, as no transaction can wait for git, and is the same whenever it is.
+ */
+export async function mergeBaseOf(
+  ctx: Context,
+  { id, name }: RepositoryRow,
+  destination: string,
+  source: string,
+): Promise<string | undefined> {
+  const key = `${id} ${destination} ${source}`;
+  if (known.has(key)) return known.get(key);
+  const repository = await openRepository(ctx, id);
+  try {
+    const [base] = await repository.read((lease) => mergeBases(repository, lease, [destination, source], ctx.signal));
+    if (known.size >= MAX_KNOWN) known.delete(known.keys().next().value!);
+    known.set(key, base);
+    return base;
+  } catch (error) {
+    if (isGitFailure(error, 'process-failed')) return undefined;
+    throw gitFault(error, name);
+  }
+}
