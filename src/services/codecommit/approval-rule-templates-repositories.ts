@@ -125,10 +125,7 @@ async function batch(
 
 function requireFewNames(names: readonly string[]): void {
   if (names.length <= MAX_BATCH) return;
-  throw fault(
-    sdk.MaximumRepositoryNamesExceededException,
-    `At most ${MAX_BATCH} repository names can be specified.`,
-  );
+  throw fault(sdk.MaximumRepositoryNamesExceededException, `At most ${MAX_BATCH} repository names can be specified.`);
 }
 
 export const BatchAssociateApprovalRuleTemplateWithRepositories: Op<'BatchAssociateApprovalRuleTemplateWithRepositories'> =
@@ -169,26 +166,27 @@ export const BatchDisassociateApprovalRuleTemplateFromRepositories: Op<'BatchDis
   };
 
 /** Lists by name. */
-export const ListAssociatedApprovalRuleTemplatesForRepository: Op<'ListAssociatedApprovalRuleTemplatesForRepository'> = {
-  resource: ofRepository,
-  async handle({ repositoryName, nextToken, maxResults = MAX_BATCH }, ctx) {
-    const repository = await repositoryByName(ctx, ctx, repositoryName);
-    const limit = pageSize(maxResults);
-    const scope = `ListAssociatedApprovalRuleTemplatesForRepository ${repository.id}`;
-    const after = cursorOf<string>(ctx, scope, nextToken, invalidToken) ?? '';
-    const rows = await reviews(ctx)
-      .selectFrom('codecommit_approval_templates')
-      .innerJoin('codecommit_template_repositories', 'template_id', 'id')
-      .select('name')
-      .where('repository_id', '=', repository.id)
-      .where('name', '>', after)
-      .orderBy('name')
-      .limit(limit + 1)
-      .execute();
-    const { items, token } = page(ctx, scope, rows, limit, ({ name }) => name);
-    return { approvalRuleTemplateNames: items.map(({ name }) => name), nextToken: token };
-  },
-};
+export const ListAssociatedApprovalRuleTemplatesForRepository: Op<'ListAssociatedApprovalRuleTemplatesForRepository'> =
+  {
+    resource: ofRepository,
+    async handle({ repositoryName, nextToken, maxResults = MAX_BATCH }, ctx) {
+      const repository = await repositoryByName(ctx, ctx, repositoryName);
+      const limit = pageSize(maxResults);
+      const scope = `ListAssociatedApprovalRuleTemplatesForRepository ${repository.id}`;
+      const after = cursorOf<string>(ctx, scope, nextToken, invalidToken) ?? '';
+      const rows = await reviews(ctx)
+        .selectFrom('codecommit_approval_templates')
+        .innerJoin('codecommit_template_repositories', 'template_id', 'id')
+        .select('name')
+        .where('repository_id', '=', repository.id)
+        .where('name', '>', after)
+        .orderBy('name')
+        .limit(limit + 1)
+        .execute();
+      const { items, token } = page(ctx, scope, rows, limit, ({ name }) => name);
+      return { approvalRuleTemplateNames: items.map(({ name }) => name), nextToken: token };
+    },
+  };
 
 /** Lists by name. */
 export const ListRepositoriesForApprovalRuleTemplate: Op<'ListRepositoriesForApprovalRuleTemplate'> = {

@@ -10,7 +10,7 @@ import { requireContent, requireRuleName } from './approval-rules-made.ts';
 import { actor, type TemplateEvent, templateChange } from './events.ts';
 import { invalidToken } from './repositories.ts';
 import { type ApprovalTemplateRow, reviews } from './review-tables.ts';
-import { tables, type RepositoryRow } from './tables.ts';
+import { type RepositoryRow, tables } from './tables.ts';
 
 type Op<N extends OperationName<typeof sdk>> = Operation<typeof sdk, N>;
 

@@ -33,7 +33,8 @@ export function parseContent(text: string): ApprovalContent {
   allowMembers(content, ['Version', 'DestinationReferences', 'Statements'], 'the content');
   if (content['Version'] !== VERSION) throw new BadContent(`Version must be ${VERSION}`);
   const statements = content['Statements'];
-  if (!Array.isArray(statements) || statements.length === 0) throw new BadContent('Statements must be a list of one or more');
+  if (!Array.isArray(statements) || statements.length === 0)
+    throw new BadContent('Statements must be a list of one or more');
   return {
     destinations: destinationsOf(content['DestinationReferences']),
     statements: statements.map(statementOf),

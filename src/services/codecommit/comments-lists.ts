@@ -129,17 +129,10 @@ async function requireCommits(
 }
 
 function commentRows(ctx: Context, after: Cursor | undefined) {
-  const query = reviews(ctx)
-    .selectFrom('codecommit_comments')
-    .selectAll()
-    .orderBy('place')
-    .orderBy('sequence');
+  const query = reviews(ctx).selectFrom('codecommit_comments').selectAll().orderBy('place').orderBy('sequence');
   if (after === undefined) return query;
   return query.where((e) =>
-    e.or([
-      e('place', '>', after.place),
-      e.and([e('place', '=', after.place), e('sequence', '>', after.sequence)]),
-    ]),
+    e.or([e('place', '>', after.place), e.and([e('place', '=', after.place), e('sequence', '>', after.sequence)])]),
   );
 }
 

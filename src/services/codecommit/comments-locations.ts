@@ -31,11 +31,7 @@ const NOWHERE: Place = { path: null, position: null, version: null, beforeBlob: 
  * @throws CommitIdRequiredException (only the first commit of all has nothing before it), InvalidCommitIdException,
  *   BeforeCommitIdAndAfterCommitIdAreSameException, CommitDoesNotExistException
  */
-export async function comparisonOf(
-  { objects }: Lease,
-  before: string | undefined,
-  after: string,
-): Promise<Comparison> {
+export async function comparisonOf({ objects }: Lease, before: string | undefined, after: string): Promise<Comparison> {
   for (const id of before === undefined ? [after] : [before, after]) requireCommitId(id);
   if (before === after) {
     throw fault(
@@ -77,19 +73,31 @@ export async function placeOf(
   if (before === null && after === null) {
     throw fault(sdk.PathDoesNotExistException, `The path ${path} does not exist in the compared commits`);
   }
-  const place = { ...NOWHERE, path, version: version ?? null, beforeBlob: before?.id ?? null, afterBlob: after?.id ?? null };
+  const place = {
+    ...NOWHERE,
+    path,
+    version: version ?? null,
+    beforeBlob: before?.id ?? null,
+    afterBlob: after?.id ?? null,
+  };
   const file = version === 'BEFORE' ? before : after;
   if (version !== undefined && file === null) throw wrongVersion(path, version);
   if (filePosition === undefined) return place;
   if (version === undefined) {
-    throw fault(sdk.InvalidRelativeFileVersionEnumException, 'A position needs the version of the file, BEFORE or AFTER.');
+    throw fault(
+      sdk.InvalidRelativeFileVersionEnumException,
+      'A position needs the version of the file, BEFORE or AFTER.',
+    );
   }
   await requireLine(objects, path, file!, filePosition);
   return { ...place, position: filePosition };
 }
 
 function wrongVersion(path: string, version: string) {
-  return fault(sdk.InvalidRelativeFileVersionEnumException, `There is no ${version} version of ${path} in the comparison`);
+  return fault(
+    sdk.InvalidRelativeFileVersionEnumException,
+    `There is no ${version} version of ${path} in the comparison`,
+  );
 }
 
 async function fileAt(objects: ObjectReader, commitId: string | null, path: string): Promise<PathEntry | null> {

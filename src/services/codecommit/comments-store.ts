@@ -62,10 +62,7 @@ export function commentDoesNotExist(id: string) {
 export function requireCommentContent(content: string): void {
   if (content.trim() === '') throw fault(sdk.CommentContentRequiredException, 'A comment cannot be empty.');
   if ([...content].length <= MAX_CHARACTERS) return;
-  throw fault(
-    sdk.CommentContentSizeLimitExceededException,
-    `A comment can have at most ${MAX_CHARACTERS} characters.`,
-  );
+  throw fault(sdk.CommentContentSizeLimitExceededException, `A comment can have at most ${MAX_CHARACTERS} characters.`);
 }
 
 /** The comment that the caller has made with that token. @throws IdempotencyParameterMismatchException */

@@ -50,9 +50,15 @@ export const PostCommentForPullRequest: Op<'PostCommentForPullRequest'> = {
     const repository = await repositoryByName(ctx, ctx, repositoryName);
     const pullRequest = await pullRequestWithin(ctx, repository, pullRequestId);
     const hash = requestHash({ pullRequest: pullRequest.id, beforeCommitId, afterCommitId, location, content });
-    const row = await post(ctx, repository, input, { pullRequest: pullRequest.id, content, token, hash }, async (tx) => {
-      await pullRequestById(tx, ctx, pullRequestId);
-    });
+    const row = await post(
+      ctx,
+      repository,
+      input,
+      { pullRequest: pullRequest.id, content, token, hash },
+      async (tx) => {
+        await pullRequestById(tx, ctx, pullRequestId);
+      },
+    );
     return { repositoryName, pullRequestId, ...(await postedShape(ctx, row)) };
   },
 };

@@ -71,7 +71,11 @@ export async function findPullRequest(
 }
 
 /** @throws InvalidPullRequestIdException, PullRequestDoesNotExistException */
-export async function pullRequestById(source: Context | Tx, place: Place, pullRequestId: string): Promise<PullRequestRow> {
+export async function pullRequestById(
+  source: Context | Tx,
+  place: Place,
+  pullRequestId: string,
+): Promise<PullRequestRow> {
   const pullRequest = await findPullRequest(source, place, pullRequestId);
   if (pullRequest === undefined) throw doesNotExist(pullRequestId);
   return pullRequest;
@@ -85,7 +89,11 @@ export async function openPullRequestById(
 ): Promise<PullRequestRow> {
   const pullRequest = await pullRequestById(source, place, pullRequestId);
   if (pullRequest.status === 'OPEN') return pullRequest;
-  throw fault(sdk.PullRequestAlreadyClosedException, `Pull request ${pullRequestId} is already closed`);
+  throw alreadyClosed(pullRequest);
+}
+
+export function alreadyClosed({ number }: PullRequestRow) {
+  return fault(sdk.PullRequestAlreadyClosedException, `Pull request ${number} is already closed`);
 }
 
 /**
@@ -113,7 +121,10 @@ export function doesNotExist(pullRequestId: string) {
 }
 
 /** The repository of a pull request, which goes with it. */
-export async function repositoryOf(source: Context | Tx, { repository_id, number }: PullRequestRow): Promise<RepositoryRow> {
+export async function repositoryOf(
+  source: Context | Tx,
+  { repository_id, number }: PullRequestRow,
+): Promise<RepositoryRow> {
   const repository = await tables(source)
     .selectFrom('codecommit_repositories')
     .selectAll()

@@ -23,7 +23,10 @@ export const UpdatePullRequestApprovalState: Op<'UpdatePullRequestApprovalState'
       if (!isChanged) return;
       const active = await changePullRequest(tx, ctx, pullRequest);
       const approvalStateChangedEventMetadata = { revisionId, approvalStatus: approvalState };
-      const entry = { type: 'PULL_REQUEST_APPROVAL_STATE_CHANGED', metadata: { approvalStateChangedEventMetadata } } as const;
+      const entry = {
+        type: 'PULL_REQUEST_APPROVAL_STATE_CHANGED',
+        metadata: { approvalStateChangedEventMetadata },
+      } as const;
       await tell(tx, ctx, await repositoryOf(tx, pullRequest), active, entry, {
         event: 'pullRequestApprovalStateChanged',
         approvalStatus: approvalState,

@@ -20,22 +20,46 @@ export async function followMovedRefs(
   repository: RepositoryRow,
   moved: readonly MovedRef[],
 ): Promise<void> {
-  const branches = moved.filter(({ name, before, after }) => name.startsWith(BRANCHES) && before !== null && before !== after);
+  const branches = moved.filter(
+    ({ name, before, after }) => name.startsWith(BRANCHES) && before !== null && before !== after,
+  );
   for (let at = 0; at < branches.length; at += CHUNK) {
     const chunk = branches.slice(at, at + CHUNK);
-    await reviseBySource(tx, ctx, repository, chunk.filter(({ after }) => after !== null));
+    await reviseBySource(
+      tx,
+      ctx,
+      repository,
+      chunk.filter(({ after }) => after !== null),
+    );
   }
   for (let at = 0; at < branches.length; at += CHUNK) {
     const chunk = branches.slice(at, at + CHUNK);
-    await mergeByDestination(tx, ctx, repository, chunk.filter(({ after, forced }) => after !== null && !forced));
-    await closeByDeletion(tx, ctx, repository, chunk.filter(({ after }) => after === null));
+    await mergeByDestination(
+      tx,
+      ctx,
+      repository,
+      chunk.filter(({ after, forced }) => after !== null && !forced),
+    );
+    await closeByDeletion(
+      tx,
+      ctx,
+      repository,
+      chunk.filter(({ after }) => after === null),
+    );
   }
 }
 
-async function reviseBySource(tx: Tx, ctx: Context, repository: RepositoryRow, refs: readonly MovedRef[]): Promise<void> {
+async function reviseBySource(
+  tx: Tx,
+  ctx: Context,
+  repository: RepositoryRow,
+  refs: readonly MovedRef[],
+): Promise<void> {
   if (refs.length === 0) return;
   const tips = new Map(refs.map(({ name, after }) => [name, after!]));
-  const rows = await open(tx, repository).where('source_reference', 'in', [...tips.keys()]).execute();
+  const rows = await open(tx, repository)
+    .where('source_reference', 'in', [...tips.keys()])
+    .execute();
   for (const row of rows) {
     const source_commit = tips.get(row.source_reference)!;
     const destination = await findRef(tx, repository.id, row.destination_reference);
@@ -55,7 +79,12 @@ async function reviseBySource(tx: Tx, ctx: Context, repository: RepositoryRow, r
   }
 }
 
-async function mergeByDestination(tx: Tx, ctx: Context, repository: RepositoryRow, refs: readonly MovedRef[]): Promise<void> {
+async function mergeByDestination(
+  tx: Tx,
+  ctx: Context,
+  repository: RepositoryRow,
+  refs: readonly MovedRef[],
+): Promise<void> {
   for (const { name, before, after } of refs) {
     const rows = await open(tx, repository)
       .where('destination_reference', '=', name)
@@ -71,7 +100,12 @@ async function mergeByDestination(tx: Tx, ctx: Context, repository: RepositoryRo
   }
 }
 
-async function closeByDeletion(tx: Tx, ctx: Context, repository: RepositoryRow, refs: readonly MovedRef[]): Promise<void> {
+async function closeByDeletion(
+  tx: Tx,
+  ctx: Context,
+  repository: RepositoryRow,
+  refs: readonly MovedRef[],
+): Promise<void> {
   if (refs.length === 0) return;
   const tips = new Map(refs.map(({ name, before }) => [name, before!]));
   const names = [...tips.keys()];
@@ -143,7 +177,10 @@ export async function closeUnmerged(
 }
 
 /** Keeps the state of the source that approvals are given to. */
-export async function addRevision(tx: Tx, { id, revision_id, source_commit, activity_at }: PullRequestRow): Promise<void> {
+export async function addRevision(
+  tx: Tx,
+  { id, revision_id, source_commit, activity_at }: PullRequestRow,
+): Promise<void> {
   const row = { pull_request: id, revision_id, source_commit, created_at: Number(activity_at), overrider: null };
   await reviews(tx).insertInto('codecommit_revisions').values(row).execute();
 }

@@ -3,13 +3,13 @@ import type { Context, Tx } from '../../kernel/context.ts';
 import { fault } from '../../kernel/fault.ts';
 import type { ConditionKeys, Operation, OperationName } from '../../kernel/service.ts';
 import { optionsOf } from './merges.ts';
-import { concurrentUpdate, type MadeMerge, type MergeRequest, mergeIntoBranch } from './merges-commit.ts';
-import { findPullRequest, pullRequestById, pullRequestWithin } from './pull-requests-access.ts';
+import { type MadeMerge, type MergeRequest, mergeIntoBranch } from './merges-commit.ts';
+import { alreadyClosed, findPullRequest, pullRequestById, pullRequestWithin } from './pull-requests-access.ts';
 import { requireApproved } from './pull-requests-approvals.ts';
 import { markMerged } from './pull-requests-follow.ts';
 import { pullRequestShape } from './pull-requests-store.ts';
 import { ofRepository, references } from './resources.ts';
-import { type PullRequestRow, reviews } from './review-tables.ts';
+import type { PullRequestRow } from './review-tables.ts';
 import { requireCommitId } from './rules.ts';
 import { BRANCHES, findRef, findRepository, repositoryByName } from './store.ts';
 import type { RefRow, RepositoryRow } from './tables.ts';
@@ -103,9 +103,7 @@ async function requireMergeable(
   pullRequest: PullRequestRow,
   sourceCommitId: string | undefined,
 ): Promise<void> {
-  if (pullRequest.status === 'CLOSED') {
-    throw fault(sdk.PullRequestAlreadyClosedException, `Pull request ${pullRequest.number} is already closed`);
-  }
+  if (pullRequest.status === 'CLOSED') throw alreadyClosed(pullRequest);
   if (sourceCommitId !== undefined && sourceCommitId !== pullRequest.source_commit) {
     throw fault(
       sdk.TipOfSourceReferenceIsDifferentException,
@@ -115,10 +113,7 @@ async function requireMergeable(
   await requireApproved(source, pullRequest);
 }
 
-/**
- * A branch of an open pull request, which closes when one of them goes: whoever does not find it has come too late.
- * @throws PullRequestAlreadyClosedException, ConcurrentReferenceUpdateException
- */
+/** A branch of an open pull request. Whoever does not find it has come too late: it closes when one of them goes. */
 async function branchOf(
   ctx: Context,
   repository: RepositoryRow,
@@ -126,14 +121,8 @@ async function branchOf(
   name: string,
 ): Promise<RefRow> {
   const ref = await findRef(ctx, repository.id, name);
-  if (ref !== undefined) return ref;
-  const { status } = await reviews(ctx)
-    .selectFrom('codecommit_pull_requests')
-    .select('status')
-    .where('id', '=', pullRequest.id)
-    .executeTakeFirstOrThrow();
-  if (status === 'OPEN') throw concurrentUpdate(name.slice(BRANCHES.length));
-  throw fault(sdk.PullRequestAlreadyClosedException, `Pull request ${pullRequest.number} is already closed`);
+  if (ref === undefined) throw alreadyClosed(pullRequest);
+  return ref;
 }
 
 function shortName({ name }: RefRow): string {

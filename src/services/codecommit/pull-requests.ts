@@ -10,10 +10,10 @@ import { addRevision, closeUnmerged, newRevisionId } from './pull-requests-follo
 import { changePullRequest, pullRequestShape, tell } from './pull-requests-store.ts';
 import { type Target, targetOf } from './pull-requests-targets.ts';
 import { invalidToken } from './repositories.ts';
-import { ofRepository, repositoryResource } from './resources.ts';
 import { givenToken, requestHash } from './request-tokens.ts';
-import { type PullRequestRow, reviews } from './review-tables.ts';
+import { ofRepository, repositoryResource } from './resources.ts';
 import { requireOwnArn } from './review-people.ts';
+import { type PullRequestRow, reviews } from './review-tables.ts';
 import { repositoryByName } from './store.ts';
 
 type Op<N extends OperationName<typeof sdk>> = Operation<typeof sdk, N>;
