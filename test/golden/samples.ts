@@ -50,7 +50,14 @@ const SAMPLES: AllSamples = {
     'RetryBuild.id': 'sample:11111111-1111-4111-8111-111111111111',
     serviceRole: `arn:aws:iam::${ACCOUNT}:role/sample`,
   },
-  codecommit: { resourceArn: arn('codecommit', 'sample'), 'GetBranch.repositoryName': 'sample' },
+  codecommit: {
+    resourceArn: arn('codecommit', 'sample'),
+    'GetBranch.repositoryName': 'sample',
+    pullRequestId: '1',
+    'GetCommentsForPullRequest.repositoryName': null,
+    'GetCommentsForPullRequest.beforeCommitId': null,
+    'GetCommentsForPullRequest.afterCommitId': null,
+  },
   codepipeline: { resourceArn: arn('codepipeline', 'sample') },
   eventbridge: { ResourceARN: arn('events', 'rule/sample'), 'Target.Arn': arn('codepipeline', 'sample') },
   iam: {
@@ -88,6 +95,7 @@ export async function makeSamples({ root_ }: TestServer): Promise<Made> {
   await iam.createPolicy({ PolicyName: 'sample', PolicyDocument: SAMPLE_POLICY, Description: CANARY });
   await iam.createUser({ UserName: 'sample', Tags: [{ Key: 'about', Value: CANARY }] });
   await codecommit.createRepository({ repositoryName: 'sample', repositoryDescription: CANARY });
+  const commentId = await makePullRequest(codecommit);
   await logs.createLogGroup({ logGroupName: 'sample', tags: { about: CANARY } });
   const { KeyMetadata } = await kms.createKey({ Description: CANARY });
   const KeyId = KeyMetadata!.KeyId!;
@@ -97,7 +105,24 @@ export async function makeSamples({ root_ }: TestServer): Promise<Made> {
     ...{ KeyId, TargetKeyId: KeyId, SourceKeyId: KeyId, DestinationKeyId: KeyId },
     ...{ 'Decrypt.CiphertextBlob': CiphertextBlob, 'ReEncrypt.CiphertextBlob': CiphertextBlob },
   };
-  return { samples: { ...SAMPLES, kms: { ...SAMPLES['kms'], ...keys } }, names: { [KeyId]: 'sample' } };
+  const samples = {
+    ...SAMPLES,
+    codecommit: { ...SAMPLES['codecommit'], commentId, inReplyTo: commentId },
+    kms: { ...SAMPLES['kms'], ...keys },
+  };
+  return { samples, names: { [KeyId]: 'sample' } };
+}
+
+/** A pull request of the sample repository, with a comment; answers the comment's id. */
+async function makePullRequest(codecommit: TestServer['root_']['codecommit']): Promise<string> {
+  const sample = { repositoryName: 'sample' };
+  const file = { ...sample, filePath: 'sample', fileContent: Buffer.from('sample') };
+  const { commitId = '' } = await codecommit.putFile({ ...file, branchName: 'main' });
+  await codecommit.createBranch({ ...sample, branchName: 'feature', commitId });
+  const targets = [{ ...sample, sourceReference: 'feature' }];
+  await codecommit.createPullRequest({ title: CANARY, description: CANARY, targets });
+  const posted = await codecommit.postCommentForComparedCommit({ ...sample, afterCommitId: commitId, content: CANARY });
+  return posted.comment!.commentId!;
 }
 
 /** A context of the user `nobody`, who needs not exist. */
