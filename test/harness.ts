@@ -72,6 +72,9 @@ export interface TestServer extends RunningServer {
 
 export const ALLOW_ALL = { Version: '2012-10-17', Statement: [{ Effect: 'Allow', Action: '*', Resource: '*' }] };
 
+/** For tests that put a witness into one of them. */
+export { allServices };
+
 export interface HarnessOptions {
   services?: readonly Service[];
   settings?: Partial<Config>;

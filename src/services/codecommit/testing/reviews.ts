@@ -1,10 +1,15 @@
 /** For tests only: a repository with two branches, people who review, and a witness of every event. */
 import type { TestContext } from 'node:test';
 import type * as sdk from '@aws-sdk/client-codecommit';
-import { type Clients, type HarnessOptions, startServer, type TestServer } from '../../../../test/harness.ts';
+import {
+  allServices,
+  type Clients,
+  type HarnessOptions,
+  startServer,
+  type TestServer,
+} from '../../../../test/harness.ts';
 import type { BusEvent } from '../../../kernel/context.ts';
 import { eventually } from '../../../kernel/testing/eventually.ts';
-import { services } from '../../../services.ts';
 import { codecommit } from '../service.ts';
 
 export const app = { repositoryName: 'app' };
@@ -37,7 +42,7 @@ export async function reviewing(t: TestContext, options: HarnessOptions = {}): P
     if (event.source === 'aws.codecommit') seen.push(event);
   };
   const witnessed = { ...codecommit, consumers: [{ name: 'test.reviews', handle }] };
-  const all = services.map((service) => (service.name === 'codecommit' ? witnessed : service));
+  const all = allServices.map((service) => (service.name === 'codecommit' ? witnessed : service));
   const server = await startServer(t, { services: all, ...options });
   const root = server.root_.codecommit;
   await root.createRepository(app);
