@@ -23,6 +23,13 @@ export class ObjectWriter {
     return this.#objects.has(id);
   }
 
+  /** Bytes of the largest object of a type; 0 without any. */
+  largest(type: ObjectType): number {
+    let most = 0;
+    for (const object of this.#objects.values()) if (object.type === type) most = Math.max(most, object.body.length);
+    return most;
+  }
+
   /** Knows these objects and, behind them, those of another source. */
   over(beneath: ObjectSource): ObjectSource {
     const own = (id: string) => {

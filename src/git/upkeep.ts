@@ -2,6 +2,7 @@ import { createReadStream } from 'node:fs';
 import { mkdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
+import { writeCommitGraph } from './commit-graph.ts';
 import { GitFailure } from './failure.ts';
 import type { GitLimits } from './git-process.ts';
 import { PackIndex } from './pack-index.ts';
@@ -28,6 +29,7 @@ const COMPARED_AT_ONCE = 20_000;
 export async function maintain(repository: Repository, options: { mostPacks?: number } = {}): Promise<void> {
   await foldPacks(repository, options.mostPacks ?? MOST_PACKS);
   await writeBitmaps(repository);
+  await writeCommitGraph(repository);
   await sweepOrphans(repository);
 }
 

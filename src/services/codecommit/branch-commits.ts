@@ -85,6 +85,7 @@ async function makeCommit(
   const { edits, message } = await plan({ objects, writer, tree });
   for (const { path } of edits) await requireOutsideSubmodules(objects, tree, path.toString());
   const treeId = await newTree(objects, writer, tree, edits);
+  requireSmallFolders(writer);
   if (treeId === tree) throw fault(sdk.NoChangeException, 'The commit would change nothing.');
   const person = {
     name: draft.name || authorOf(ctx),
@@ -173,6 +174,18 @@ async function newTree(
     if (isGitFailure(error, 'path-missing')) throw fault(sdk.FileDoesNotExistException, error.message);
     throw error;
   }
+}
+
+/** AWS's limit of a folder that a commit of the API changes: its own list of files, not what is in them. */
+const MAX_FOLDER_BYTES = 6 * 1024 * 1024;
+
+/** @throws FolderContentSizeLimitExceededException */
+export function requireSmallFolders(writer: ObjectWriter): void {
+  if (writer.largest('tree') <= MAX_FOLDER_BYTES) return;
+  throw fault(
+    sdk.FolderContentSizeLimitExceededException,
+    'The commit would make a folder whose contents exceed 6 MB. Split the files across several folders.',
+  );
 }
 
 async function moveBranch(

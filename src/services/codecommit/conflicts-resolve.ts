@@ -8,12 +8,10 @@ import type { FileConflict } from './conflicts-find.ts';
 import { fileModeOf, gitMode } from './file-modes.ts';
 import { acceptedLines } from './hunks.ts';
 import { type Merge, type MergeSpec, requireFewFiles } from './merges-evaluate.ts';
-import { filePathOf, newFilePathOf, requireFileSize } from './rules.ts';
+import { filePathOf, newFilePathOf, requireCombinedSize, requireFileSize } from './rules.ts';
 
 /** AWS limits the entries and does not say to how many; a commit may have as many. */
 const MAX_ENTRIES = 100;
-/** AWS's limit of all new contents in one change. */
-const MAX_COMBINED_BYTES = 7 * 1024 * 1024;
 
 /** What the caller wants done with files in conflict, by path. */
 export interface Resolution {
@@ -67,7 +65,7 @@ export function readResolution(
     if (modes.has(path) || remove.has(path) || replace.get(path)?.mode !== undefined) throw severalEntries(path);
     modes.set(path, plainMode(fileMode)!);
   }
-  requireCombinedSize(replace.values());
+  requireCombinedSize([...replace.values()].flatMap((one) => (one.keep === undefined ? [one.content] : [])));
   return { replace, remove, modes };
 }
 
@@ -92,16 +90,6 @@ function replacementOf(entry: sdk.ReplaceContentEntry, path: string): Replacemen
 function plainMode(mode: sdk.FileModeTypeEnum | undefined): sdk.FileModeTypeEnum | undefined {
   if (mode === 'SYMLINK') throw fault(sdk.InvalidFileModeException, 'The file mode must be EXECUTABLE or NORMAL.');
   return mode;
-}
-
-function requireCombinedSize(replacements: Iterable<Replacement>): void {
-  let bytes = 0;
-  for (const replacement of replacements) {
-    if (replacement.keep === undefined) bytes += replacement.content.byteLength;
-  }
-  if (bytes > MAX_COMBINED_BYTES) {
-    throw fault(sdk.FileContentSizeLimitExceededException, 'The new contents of a merge can have at most 7 MB.');
-  }
 }
 
 function severalEntries(path: string) {

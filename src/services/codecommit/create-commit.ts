@@ -8,7 +8,7 @@ import { fileByPath, findFile, modeFor } from './file-changes.ts';
 import { fileModeOf, gitMode } from './file-modes.ts';
 import { isKeeper, keptFolders } from './kept-folders.ts';
 import { branchReferences, ofRepository } from './resources.ts';
-import { filePathOf, newFilePathOf, requireFileSize } from './rules.ts';
+import { filePathOf, newFilePathOf, requireCombinedSize, requireFileSize } from './rules.ts';
 import { repositoryByName } from './store.ts';
 
 type Op<N extends OperationName<typeof sdk>> = Operation<typeof sdk, N>;
@@ -75,6 +75,7 @@ function entriesOf(input: sdk.CreateCommitCommandInput): FileEntry[] {
     throw fault(sdk.MaximumFileEntriesExceededException, `At most ${MAX_ENTRIES} files can be changed in one commit.`);
   }
   requireDistinctPaths(entries);
+  requireCombinedSize(entries.flatMap((entry) => (entry.kind === 'put' ? [entry.content] : [])));
   return entries;
 }
 

@@ -55,10 +55,10 @@ test('files are replaced, with message, author and mode', async (t) => {
     ...main,
     parentCommitId: second.commitId,
     filePath: 'a/b.txt',
-    fileContent: bytes(''),
+    fileContent: bytes('three'),
   });
   const last = await codecommit.getFile({ ...app, filePath: 'a/b.txt' });
-  assert.deepEqual([last.fileMode, last.fileSize, last.commitId], ['EXECUTABLE', 0, third.commitId]);
+  assert.deepEqual([last.fileMode, last.fileSize, last.commitId], ['EXECUTABLE', 5, third.commitId]);
 });
 
 test('a file is deleted with its empty folders, or they are kept', async (t) => {
@@ -119,7 +119,7 @@ test('each mistake with a change has its own fault, and changes nothing', async 
     ['InvalidPathException', () => codecommit.putFile({ ...file, filePath: '../x' })],
     ['InvalidFileModeException', () => codecommit.putFile({ ...file, fileMode: '0777' as never })],
     ['CommitMessageLengthExceededException', () => codecommit.putFile({ ...file, commitMessage: 'x'.repeat(300_000) })],
-    ['NameLengthExceededException', () => codecommit.putFile({ ...file, name: 'x'.repeat(300) })],
+    ['NameLengthExceededException', () => codecommit.putFile({ ...file, name: 'x'.repeat(1_025) })],
     ['InvalidEmailException', () => codecommit.putFile({ ...file, email: 'x y' })],
     ['FileDoesNotExistException', () => codecommit.deleteFile({ ...gone, filePath: 'none' })],
     ['FileDoesNotExistException', () => codecommit.deleteFile({ ...gone, filePath: 'a' })],

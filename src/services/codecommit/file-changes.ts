@@ -20,6 +20,9 @@ export const PutFile: Op<'PutFile'> = {
     const { branchName, parentCommitId, name, email, commitMessage: message, fileContent, fileMode } = input;
     const repository = await repositoryByName(ctx, ctx, input.repositoryName);
     const path = newFilePathOf(input.filePath);
+    if (fileContent.byteLength === 0) {
+      throw fault(sdk.FileContentRequiredException, 'The file is empty. Empty files cannot be added with this API.');
+    }
     requireFileSize(fileContent);
     let blobId = '';
     const draft = { branchName, parentCommitId, name, email, message };

@@ -7,7 +7,7 @@ import type { Repository } from '../../git/repository.ts';
 import { STALE } from '../../git/truth.ts';
 import type { Context, Tx } from '../../kernel/context.ts';
 import { fault } from '../../kernel/fault.ts';
-import { authorOf } from './branch-commits.ts';
+import { authorOf, requireSmallFolders } from './branch-commits.ts';
 import { manualMergeRequired, readResolution, resolvedTree } from './conflicts-resolve.ts';
 import { type MergeFacts, unreferencedMergeCommitCreated } from './events.ts';
 import { keepersOf } from './kept-folders.ts';
@@ -141,6 +141,7 @@ async function treeOf(merge: Merge, request: MergeRequest, writer: ObjectWriter)
   const resolved = await resolvedTree(merge, request, resolution, scratch);
   const treeId = request.keepEmptyFolders === true ? await keepersOf(merge, resolved, scratch) : resolved;
   await merge.trees.collect(treeId, scratch, writer);
+  requireSmallFolders(writer);
   return treeId;
 }
 

@@ -63,12 +63,12 @@ test('G5: names that a checkout would take for something else are not written', 
 });
 
 test('texts of a commit have their limits', () => {
-  checkCommitTexts({ message: 'x'.repeat(256 * 1024), name: 'x'.repeat(256), email: 'a@b' });
+  checkCommitTexts({ message: 'x'.repeat(256 * 1024), name: 'x'.repeat(1_024), email: 'a@b' });
   checkCommitTexts({});
   const cases: [Parameters<typeof checkCommitTexts>[0], string][] = [
     [{ message: 'x'.repeat(256 * 1024 + 1) }, 'CommitMessageLengthExceededException'],
     [{ message: 'ä'.repeat(128 * 1024 + 1) }, 'CommitMessageLengthExceededException'],
-    [{ name: 'x'.repeat(257) }, 'NameLengthExceededException'],
+    [{ name: 'x'.repeat(1_025) }, 'NameLengthExceededException'],
     [{ email: 'x'.repeat(257) }, 'InvalidEmailException'],
     [{ email: 'a@b>\nauthor x' }, 'InvalidEmailException'],
     [{ email: 'a b@c' }, 'InvalidEmailException'],

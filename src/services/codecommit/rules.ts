@@ -6,9 +6,14 @@ import { fault } from '../../kernel/fault.ts';
 export const MAX_FILE_BYTES = 6 * 1024 * 1024;
 /** AWS's limit of a commit message. */
 const MAX_MESSAGE_BYTES = 256 * 1024;
-/** AWS does not publish the limits of author names and addresses. */
-const MAX_PERSON_CHARACTERS = 256;
+/** AWS's limit of all new contents in one commit. */
+const MAX_COMBINED_BYTES = 7 * 1024 * 1024;
+/** AWS's limits of author names and addresses in commits made in its console. */
+const MAX_NAME_CHARACTERS = 1_024;
+const MAX_EMAIL_CHARACTERS = 256;
 const MAX_PATH_CHARACTERS = 4_096;
+/** AWS's limit of folders above a file. */
+const MAX_FOLDERS = 20;
 
 /** Characters and length are checked by the constraint table. @throws InvalidRepositoryNameException */
 export function requireRepositoryName(name: string): void {
@@ -54,10 +59,10 @@ export function checkCommitTexts(texts: {
   if (Buffer.byteLength(message) > MAX_MESSAGE_BYTES) {
     throw fault(sdk.CommitMessageLengthExceededException, 'A commit message can have at most 256 KB.');
   }
-  if (name.length > MAX_PERSON_CHARACTERS) {
-    throw fault(sdk.NameLengthExceededException, `A name can have at most ${MAX_PERSON_CHARACTERS} characters.`);
+  if (name.length > MAX_NAME_CHARACTERS) {
+    throw fault(sdk.NameLengthExceededException, `A name can have at most ${MAX_NAME_CHARACTERS} characters.`);
   }
-  if (email.length > MAX_PERSON_CHARACTERS || /[\s<>\p{Cc}]/u.test(email)) {
+  if (email.length > MAX_EMAIL_CHARACTERS || /[\s<>\p{Cc}]/u.test(email)) {
     throw fault(sdk.InvalidEmailException, 'The email address is not valid.');
   }
 }
@@ -93,6 +98,7 @@ export function newFilePathOf(path: string): string {
   const clean = filePathOf(path);
   const isBad =
     !clean.isWellFormed() ||
+    clean.split('/').length > MAX_FOLDERS + 1 ||
     /[\p{Cc}\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/u.test(clean) ||
     clean.split(/[/\\]/).some(isBadName);
   if (isBad) throw fault(sdk.InvalidPathException, `${shown(path)} is not a valid path`);
@@ -105,6 +111,17 @@ export function requireFileSize(content: Uint8Array): void {
   throw fault(
     sdk.FileContentSizeLimitExceededException,
     'A file can have at most 6 MB; use a Git client for larger ones.',
+  );
+}
+
+/** @throws FileContentSizeLimitExceededException beyond 7 MB in all */
+export function requireCombinedSize(contents: Iterable<Uint8Array>): void {
+  let bytes = 0;
+  for (const content of contents) bytes += content.byteLength;
+  if (bytes <= MAX_COMBINED_BYTES) return;
+  throw fault(
+    sdk.FileContentSizeLimitExceededException,
+    'The new contents of one commit can have at most 7 MB in all; use a Git client for more.',
   );
 }
 
