@@ -75,7 +75,8 @@ test('boto3: headers, errors, a large file', async (t) => {
   const script = `
 import boto3, io, os
 from botocore.exceptions import ClientError
-s3 = boto3.client('s3', endpoint_url=os.environ['AWS_ENDPOINT_URL'])
+from botocore.config import Config
+s3 = boto3.client('s3', endpoint_url=os.environ['AWS_ENDPOINT_URL'], config=Config(signature_version='s3v4'))
 s3.create_bucket(Bucket='boto')
 s3.put_object(Bucket='boto', Key='a b/\\u00e9', Body=b'data', Metadata={'k': 'v'})
 got = s3.get_object(Bucket='boto', Key='a b/\\u00e9')
@@ -93,7 +94,7 @@ for call, code, status in [
     (lambda: s3.get_object(Bucket='boto', Key='big', Range='bytes=99999999-'), 'InvalidRange', 416),
     (lambda: s3.get_bucket_policy(Bucket='boto'), 'NoSuchBucketPolicy', 404),
     (lambda: s3.create_bucket(Bucket='Bad_Name'), 'InvalidBucketName', 400),
-    (lambda: s3.put_bucket_cors(Bucket='boto', CORSConfiguration={'CORSRules': [{'AllowedMethods': ['GET'], 'AllowedOrigins': ['*']}]}), 'NotImplemented', 501),
+    (lambda: s3.put_bucket_accelerate_configuration(Bucket='boto', AccelerateConfiguration={'Status': 'Enabled'}), 'NotImplemented', 501),
 ]:
     try:
         call()
@@ -107,6 +108,22 @@ def refused(call):
         return e.response['Error']
 assert refused(lambda: s3.get_object(Bucket='boto', Key='no'))['Key'] == 'no'
 assert refused(lambda: s3.list_objects_v2(Bucket='none-such'))['BucketName'] == 'none-such'
+import urllib.request, uuid
+form = s3.generate_presigned_post('boto', 'from/\${filename}', Fields={'acl': 'private'}, Conditions=[{'acl': 'private'}, ['content-length-range', 1, 10]])
+edge = uuid.uuid4().hex
+parts = ''.join(f'--{edge}\\r\\nContent-Disposition: form-data; name="{k}"\\r\\n\\r\\n{v}\\r\\n' for k, v in form['fields'].items())
+parts += f'--{edge}\\r\\nContent-Disposition: form-data; name="file"; filename="up.txt"\\r\\n\\r\\nformed\\r\\n--{edge}--\\r\\n'
+sent = urllib.request.urlopen(urllib.request.Request(form['url'], parts.encode(), {'Content-Type': 'multipart/form-data; boundary=' + edge}))
+assert sent.status == 204 and s3.get_object(Bucket='boto', Key='from/up.txt')['Body'].read() == b'formed'
+key = os.urandom(32)
+s3.put_object(Bucket='boto', Key='secret', Body=b'x', SSECustomerKey=key, SSECustomerAlgorithm='AES256')
+assert s3.get_object(Bucket='boto', Key='secret', SSECustomerKey=key, SSECustomerAlgorithm='AES256')['Body'].read() == b'x'
+s3.put_object(Bucket='boto', Key='kms', Body=b'y', ServerSideEncryption='aws:kms')
+assert s3.get_object(Bucket='boto', Key='kms')['ServerSideEncryption'] == 'aws:kms'
+rules = [{'ID': 'r', 'Status': 'Enabled', 'Filter': {'Prefix': 'a'}, 'Expiration': {'Days': 3}}]
+s3.put_bucket_lifecycle_configuration(Bucket='boto', LifecycleConfiguration={'Rules': rules})
+assert s3.get_bucket_lifecycle_configuration(Bucket='boto')['Rules'] == rules
+s3.put_bucket_cors(Bucket='boto', CORSConfiguration={'CORSRules': [{'AllowedMethods': ['GET'], 'AllowedOrigins': ['*']}]})
 boto3.resource('s3', endpoint_url=os.environ['AWS_ENDPOINT_URL']).Bucket('boto').objects.all().delete()
 s3.delete_bucket(Bucket='boto')
 print('all well')

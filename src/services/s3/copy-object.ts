@@ -9,7 +9,7 @@ import { checksumStored } from './get-object.ts';
 import { newAccess } from './new-access.ts';
 import { checkWriteConditions, commitObject, quoted, writtenMembers } from './put-object.ts';
 import { piecesOf, readContent } from './read-content.ts';
-import { conditionKeys, objectRef, objectResource } from './resources.ts';
+import { conditionKeys, objectRef, objectResource, objectTags } from './resources.ts';
 import { storeContent } from './store-content.ts';
 import { headersOf, metadataOf, refuseWishes, type StoredHeaders, taggingOf } from './stored-headers.ts';
 import type { ObjectTable } from './tables.ts';
@@ -49,7 +49,9 @@ export const CopyObject: Op<'CopyObject'> = {
       );
     }
     const tags = replacesTags ? taggingOf(input.Tagging) : tagsStored(object);
-    if (tags !== undefined) await ctx.authorize('s3:PutObjectTagging', objectRef(ctx, target, input.Key));
+    if (tags !== undefined) {
+      await ctx.authorize('s3:PutObjectTagging', objectRef(ctx, target, input.Key), objectTags(tags));
+    }
     const described = replaces
       ? { headers: headersOf(input), metadata: metadataOf(input.Metadata) }
       : {

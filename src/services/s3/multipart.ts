@@ -13,7 +13,7 @@ import { newAccess } from './new-access.ts';
 import { claimsOf, dropRefused, quoted } from './put-object.ts';
 import { readCopyRange } from './range.ts';
 import { piecesOf, readContent } from './read-content.ts';
-import { conditionKeys, objectRef, objectResource } from './resources.ts';
+import { conditionKeys, objectRef, objectResource, objectTags } from './resources.ts';
 import { type Body, MAX_UPLOAD_BYTES, type StoredContent, storeContent } from './store-content.ts';
 import { headersOf, metadataOf, refuseWishes, taggingOf } from './stored-headers.ts';
 import type { BucketTable, PartTable, Tables, UploadTable } from './tables.ts';
@@ -36,7 +36,9 @@ export const CreateMultipartUpload: Op<'CreateMultipartUpload'> = {
     const tags = taggingOf(input.Tagging);
     const bucket = await bucketByName(ctx, input);
     const access = await newAccess(ctx, bucket, input);
-    if (tags !== undefined) await ctx.authorize('s3:PutObjectTagging', objectRef(ctx, bucket, input.Key));
+    if (tags !== undefined) {
+      await ctx.authorize('s3:PutObjectTagging', objectRef(ctx, bucket, input.Key), objectTags(tags));
+    }
     const algorithm = algorithmNamed(input.ChecksumAlgorithm);
     if (algorithm === undefined && input.ChecksumType !== undefined) {
       throw invalidRequest('The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm header.');

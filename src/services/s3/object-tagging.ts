@@ -6,7 +6,7 @@ import { malformedXml } from './faults.ts';
 import { bucketByName } from './find-bucket.ts';
 import { objectToRead } from './get-object.ts';
 import { versionMember } from './put-object.ts';
-import { conditionKeys, existingObjectResource } from './resources.ts';
+import { conditionKeys, existingObjectResource, objectTags } from './resources.ts';
 import { tagSetOf } from './stored-headers.ts';
 import type { Tables } from './tables.ts';
 
@@ -35,7 +35,7 @@ export const GetObjectTagging: Op<'GetObjectTagging'> = {
 export const PutObjectTagging: Op<'PutObjectTagging'> = {
   resource: existingObjectResource,
   action: actionOf('Put'),
-  conditions: ({ VersionId }) => conditionKeys({ VersionId }),
+  conditions: (input) => ({ ...conditionKeys({ VersionId: input.VersionId }), ...objectTags(tagSetOf(input.Tagging)) }),
   dataEvent: true,
   async handle(input, ctx) {
     if (input.Tagging === undefined) throw malformedXml();

@@ -10,7 +10,7 @@ import { type BucketInput, bucketByName } from './find-bucket.ts';
 import { expirationHeader } from './lifecycle-rules.ts';
 import { newAccess } from './new-access.ts';
 import { names } from './preconditions.ts';
-import { conditionKeys, objectRef, objectResource } from './resources.ts';
+import { conditionKeys, objectRef, objectResource, objectTags } from './resources.ts';
 import { type Body, type Claims, storeContent } from './store-content.ts';
 import { headersOf, metadataOf, refuseWishes, taggingOf } from './stored-headers.ts';
 import type { BucketTable, ObjectTable } from './tables.ts';
@@ -28,7 +28,9 @@ export const PutObject: Op<'PutObject'> = {
     const bucket = await bucketByName(ctx, input);
     const access = await newAccess(ctx, bucket, input);
     const tags = taggingOf(input.Tagging);
-    if (tags !== undefined) await ctx.authorize('s3:PutObjectTagging', objectRef(ctx, bucket, input.Key));
+    if (tags !== undefined) {
+      await ctx.authorize('s3:PutObjectTagging', objectRef(ctx, bucket, input.Key), objectTags(tags));
+    }
     const described = { headers: headersOf(input), metadata: metadataOf(input.Metadata), tags };
     checkWriteConditions(input, await findLatest(ctx, bucket.name, input.Key));
     const claims = claimsOf(input);
