@@ -74,7 +74,8 @@ export async function openSession(session: SessionDraft, ctx: Context): Promise<
       id: accessKeyId,
       account: caller.account,
       secrets: ctx.secrets.seal(PURPOSE, accessKeyId, JSON.stringify(secrets)),
-      caller: JSON.stringify({ ...withoutPolicies(caller), accessKeyId }),
+      // Whatever opens it, a session knows since when it is one.
+      caller: JSON.stringify({ issuedAt: now, ...withoutPolicies(caller), accessKeyId }),
       session_policies: JSON.stringify(sessionPolicies),
       expires_at: expiresAt,
     };

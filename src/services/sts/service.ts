@@ -1,11 +1,13 @@
 import * as sdk from '@aws-sdk/client-sts';
 import { defineService } from '../../kernel/define-service.ts';
 import * as assumeRole from './assume-role.ts';
+import * as assumeRoleWithSaml from './assume-role-with-saml.ts';
 import * as assumeRoleWithWebIdentity from './assume-role-with-web-identity.ts';
 import * as callers from './callers.ts';
 import constraints from './constraints.generated.json' with { type: 'json' };
 import * as federationToken from './federation-token.ts';
 import { assumeRoleForService } from './service-sessions.ts';
+import { migrations } from './spent-assertions.ts';
 
 /** STS: temporary credentials. */
 export const sts = defineService({
@@ -18,6 +20,7 @@ export const sts = defineService({
   apiVersion: '2011-06-15',
   xmlNamespace: 'https://sts.amazonaws.com/doc/2011-06-15/',
   constraints,
-  families: [assumeRole, assumeRoleWithWebIdentity, callers, federationToken],
+  families: [assumeRole, assumeRoleWithSaml, assumeRoleWithWebIdentity, callers, federationToken],
+  migrations,
   provides: { assumeRole: assumeRoleForService },
 });
