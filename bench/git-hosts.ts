@@ -1,4 +1,5 @@
 import { type GitBackend, startGitBackend } from './git-backend.ts';
+import { type GitDaemon, startGitDaemon } from './git-daemon.ts';
 import { type Slipway, startSlipway } from './slipway.ts';
 import type { Workspace } from './workspace.ts';
 
@@ -9,6 +10,8 @@ export interface GitHosts {
   /** Absent where nginx or fcgiwrap is not installed. */
   baseline: ((repositoryName: string) => Promise<string>) | undefined;
   backend: GitBackend | undefined;
+  /** git's own server, for clones. */
+  daemon: GitDaemon;
 }
 
 export const BASELINE = 'nginx + git http-backend';
@@ -18,7 +21,8 @@ export async function startGitHosts(workspace: Workspace): Promise<GitHosts> {
   const slipway = await startSlipway(workspace);
   const makeOurs = await gitUser(slipway);
   const backend = await startGitBackend(workspace);
-  return { slipway, ours: makeOurs, backend, baseline: backend && ((name) => backend.makeRepository(name)) };
+  const daemon = await startGitDaemon(workspace);
+  return { slipway, ours: makeOurs, backend, daemon, baseline: backend && ((name) => backend.makeRepository(name)) };
 }
 
 /** Makes an IAM user with git credentials. @returns makes a repository and gives the URL at which this user reaches it */

@@ -111,7 +111,17 @@ export async function temporaryFolder(t: Ending): Promise<string> {
 /** Starts a real server with its own data folder on a free port; it stops with the test. */
 export async function startServer(t: Ending, options: HarnessOptions = {}): Promise<TestServer> {
   const data = options.settings?.data ?? (await temporaryFolder(t));
-  const base = readConfig({ port: '0', 'ssh-port': '0', data, 'log-level': process.env['TEST_LOG'] ?? 'silent' }, {});
+  const base = readConfig(
+    {
+      port: '0',
+      'ssh-port': '0',
+      data,
+      // A killed test leaves nothing in memory.
+      'git-cache': join(data, 'cache', 'git'),
+      'log-level': process.env['TEST_LOG'] ?? 'silent',
+    },
+    {},
+  );
   const opened: { destroy(): void }[] = [];
   const postgres = options.database === undefined ? await ownDatabase() : undefined;
   if (postgres !== undefined) cleanUp(t, () => postgres.drop());

@@ -42,7 +42,8 @@ export async function startServerProcess(
     async start() {
       child = spawn(process.execPath, [MAIN, 'serve', '--port', String(port), '--data', data], {
         stdio: ['ignore', 'pipe', 'pipe'],
-        env: { ...process.env, ...environment },
+        // What is killed leaves nothing in memory.
+        env: { ...process.env, SLIPWAY_GIT_CACHE: join(data, 'cache', 'git'), ...environment },
       });
       child.stderr!.on('data', (chunk: Buffer) => {
         errors += chunk.toString();

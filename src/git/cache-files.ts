@@ -3,8 +3,8 @@ import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import type { Ids } from '../kernel/ids.ts';
-import type { BlobStore } from '../kernel/store/blobs.ts';
-import { type PackRecord, packBlobKeys, type RepositoryState } from './truth.ts';
+import type { PackBlobs, PackPart } from './pack-blobs.ts';
+import type { PackRecord, RepositoryState } from './truth.ts';
 
 /** HEAD must point somewhere for git to take the folder for a repository. */
 const HEAD_WHEN_UNSET = 'refs/heads/main';
@@ -62,14 +62,12 @@ function quote(value: string): string {
 /** The files of one bare repository in the cache folder. Not safe against itself: callers take turns. */
 export class CacheFiles {
   readonly gitDir: string;
-  readonly #repositoryId: string;
   readonly #hooksFolder: string;
-  readonly #blobs: BlobStore;
+  readonly #blobs: PackBlobs;
   readonly #ids: Ids;
 
-  constructor(options: { gitDir: string; repositoryId: string; hooksFolder: string; blobs: BlobStore; ids: Ids }) {
+  constructor(options: { gitDir: string; hooksFolder: string; blobs: PackBlobs; ids: Ids }) {
     this.gitDir = options.gitDir;
-    this.#repositoryId = options.repositoryId;
     this.#hooksFolder = options.hooksFolder;
     this.#blobs = options.blobs;
     this.#ids = options.ids;
@@ -117,12 +115,11 @@ export class CacheFiles {
     return hasRemoved;
   }
 
-  /** Brings a pack from the blobs. @throws BlobNotFoundError when it was swapped away meanwhile. */
+  /** Brings a pack from the blobs. @throws BlobNotFoundError when it was swapped away, {GitFailure} `integrity`, `key-refused` */
   async fetchPack(pack: PackRecord): Promise<void> {
-    const keys = packBlobKeys(this.#repositoryId, pack.id);
-    await this.#fetch(keys.pack, this.packPath(pack.id));
+    await this.#fetch(pack, 'pack', this.packPath(pack.id));
     // git looks for index files, so the index comes after the pack.
-    await this.#fetch(keys.index, this.indexPath(pack.id));
+    await this.#fetch(pack, 'idx', this.indexPath(pack.id));
   }
 
   /** Takes over the files of a pack that was received here. */
@@ -177,10 +174,10 @@ export class CacheFiles {
     return join(this.packFolder, `pack-${packId}.idx`);
   }
 
-  async #fetch(key: string, path: string): Promise<void> {
+  async #fetch(pack: PackRecord, part: PackPart, path: string): Promise<void> {
     const temporary = `${path}.${this.#ids.uuid()}.tmp`;
     try {
-      await pipeline(await this.#blobs.get(key), createWriteStream(temporary));
+      await pipeline(await this.#blobs.get(pack, part), createWriteStream(temporary));
       await rename(temporary, path);
     } catch (error) {
       await rm(temporary, { force: true });

@@ -11,6 +11,8 @@ export type GitFailureReason =
   | 'pack-too-large' // beyond the limit of one push
   | 'bad-request' // the client's bytes are not the protocol
   | 'body-too-large' // a request body beyond its cap
+  | 'integrity' // what is stored is not what was written
+  | 'key-refused' // the repository's data key may not be used now; the cause says why
   | 'busy' // too many git processes at work, try again
   | 'stopped' // killed: time limit, processor limit, or the client went away
   | 'process-failed'; // git ended with an error that none of the above covers

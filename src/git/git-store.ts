@@ -1,4 +1,4 @@
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, statfs, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { Clock } from '../kernel/clock.ts';
@@ -6,6 +6,7 @@ import type { Ids } from '../kernel/ids.ts';
 import type { BlobStore } from '../kernel/store/blobs.ts';
 import { AnswerCache } from './answer-cache.ts';
 import { AnswerFiles } from './answer-files.ts';
+import { isGitFailure } from './failure.ts';
 import { GitProcesses } from './git-process.ts';
 import { type GitSurroundings, Repository } from './repository.ts';
 import { Mutex, Slots } from './slots.ts';
@@ -19,13 +20,18 @@ const MAX_AWAKE_REPOSITORIES = 64;
 const MAX_SMALL_UNPACKS = 4;
 const MAX_LARGE_UNPACKS = 8;
 const UPLOADS_PER_CPU = 16;
+/** Room that stays free for packs that are being pushed. */
+const SPARE_BYTES = 256 * 1024 ** 2;
 /** From a change to the upkeep after it. */
 const UPKEEP_DELAY_MS = 5_000;
 
 /** Every repository that this node serves, over one cache folder. One process per folder. */
 export class GitStore {
   readonly surroundings: GitSurroundings;
-  /** One object per repository for the life of the process: its turns guard the files in the cache. */
+  /**
+   * One object per repository for the life of the process: its turns guard the files in the cache. In order of use, the
+   * longest unused first.
+   */
   readonly #repositories = new Map<string, Repository>();
   /** Those in use or lately used, the longest unused first. */
   readonly #awake = new Set<Repository>();
@@ -59,6 +65,7 @@ export class GitStore {
       answerFiles: new AnswerFiles(join(options.folder, 'answers'), ids),
       report: options.report,
       changed: (repository) => this.#scheduleUpkeep(repository),
+      makeRoom: (bytes, user) => this.#makeRoom(bytes, user),
       newPackId: () => clock.now().getTime().toString(16).padStart(12, '0') + ids.bytes(10).toString('hex'),
       git: new GitProcesses({ clock, home: join(options.folder, 'home'), program: this.#program }),
       uploads: new Slots(availableParallelism() * UPLOADS_PER_CPU),
@@ -93,8 +100,9 @@ export class GitStore {
     let repository = this.#repositories.get(truth.id);
     if (repository === undefined) {
       repository = new Repository(truth, this.surroundings);
-      this.#repositories.set(truth.id, repository);
     }
+    this.#repositories.delete(truth.id);
+    this.#repositories.set(truth.id, repository);
     this.#awake.delete(repository);
     this.#awake.add(repository);
     if (this.#awake.size > MAX_AWAKE_REPOSITORIES) this.#rest();
@@ -132,10 +140,20 @@ export class GitStore {
     const run = () => {
       this.#due.delete(repository);
       this.maintain(repository).catch((error) => {
-        if (!this.#isClosed) this.surroundings.report(error);
+        // Without its key a repository waits for its next use.
+        if (!this.#isClosed && !isGitFailure(error, 'key-refused')) this.surroundings.report(error);
       });
     };
     this.#due.set(repository, this.surroundings.clock.after(UPKEEP_DELAY_MS, run));
+  }
+
+  async #makeRoom(bytes: number, user: Repository): Promise<void> {
+    const { folder } = this.surroundings;
+    for (const repository of this.#repositories.values()) {
+      const { bavail, bsize } = await statfs(folder);
+      if (bavail * bsize >= bytes + SPARE_BYTES) return;
+      if (repository !== user && !repository.busy) await repository.removeCache();
+    }
   }
 
   #rest(): void {

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import type { TestContext } from 'node:test';
 import { deflateSync } from 'node:zlib';
-import { systemClock } from '../kernel/clock.ts';
+import { type Clock, systemClock } from '../kernel/clock.ts';
 import { systemIds } from '../kernel/ids.ts';
 import { FolderBlobStore } from '../kernel/store/blobs.ts';
 import { GitStore } from './git-store.ts';
@@ -28,6 +28,8 @@ import {
 /** The rows of repositories, as a service would keep them. */
 export class SqliteTruths {
   readonly #db: DatabaseSync;
+  /** The time of a drop. */
+  now = (): number => systemClock.now().getTime();
 
   constructor(path = ':memory:') {
     this.#db = new DatabaseSync(path);
@@ -35,7 +37,9 @@ export class SqliteTruths {
       PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
       CREATE TABLE IF NOT EXISTS repositories (id TEXT PRIMARY KEY, generation INTEGER, head TEXT);
       CREATE TABLE IF NOT EXISTS refs (repository TEXT, name TEXT, id TEXT, peeled TEXT, PRIMARY KEY (repository, name));
-      CREATE TABLE IF NOT EXISTS packs (repository TEXT, id TEXT, objects INTEGER, bytes INTEGER, PRIMARY KEY (id));
+      CREATE TABLE IF NOT EXISTS packs
+        (repository TEXT, id TEXT, objects INTEGER, bytes INTEGER, sealed INTEGER, PRIMARY KEY (id));
+      CREATE TABLE IF NOT EXISTS dropped (repository TEXT, id TEXT, at INTEGER, PRIMARY KEY (id));
     `);
   }
 
@@ -44,7 +48,13 @@ export class SqliteTruths {
     return {
       id,
       load: async (known) => this.#load(id, known),
+      dataKey: async () => this.dataKey(id),
       swapPacks: async (remove, add) => this.#transact(() => this.#swap(id, remove, add)),
+      droppedPacks: async () =>
+        this.#db.prepare('SELECT id, at AS droppedAt FROM dropped WHERE repository = ?').all(id) as never,
+      forgetDropped: async (packIds) => {
+        for (const packId of packIds) this.#db.prepare('DELETE FROM dropped WHERE id = ?').run(packId);
+      },
     };
   }
 
@@ -77,6 +87,15 @@ export class SqliteTruths {
     });
   }
 
+  /** The key of a repository; may be replaced to refuse it. Another process makes the same one. */
+  dataKey = (id: string): Buffer => createHash('sha256').update(`data key of ${id}`).digest();
+
+  /** Makes the packs look as former versions have left them. */
+  unseal(id: string): void {
+    this.#db.prepare('UPDATE packs SET sealed = 0 WHERE repository = ?').run(id);
+    this.#touch(id);
+  }
+
   setHead(id: string, head: string): void {
     this.#db.prepare('UPDATE repositories SET head = ?, generation = generation + 1 WHERE id = ?').run(head, id);
   }
@@ -90,12 +109,12 @@ export class SqliteTruths {
     if (row === undefined) throw new Error(`no repository ${id}`);
     if (known !== undefined && known.generation === row['generation']) return known;
     const refs = this.#db.prepare('SELECT name, id, peeled FROM refs WHERE repository = ?').all(id);
-    const packs = this.#db.prepare('SELECT id, objects, bytes FROM packs WHERE repository = ?').all(id);
+    const packs = this.#db.prepare('SELECT id, objects, bytes, sealed FROM packs WHERE repository = ?').all(id);
     return {
       generation: Number(row['generation']),
       head: row['head'] === null ? null : String(row['head']),
       refs: sortRefs(refs as never),
-      packs: packs as unknown as PackRecord[],
+      packs: (packs as unknown as PackRecord[]).map((pack) => ({ ...pack, sealed: Boolean(pack.sealed) })),
     };
   }
 
@@ -113,14 +132,20 @@ export class SqliteTruths {
     const drop = this.#db.prepare('DELETE FROM packs WHERE repository = ? AND id = ?');
     const find = this.#db.prepare('SELECT 1 FROM packs WHERE repository = ? AND id = ?');
     if (remove.some((packId) => find.get(id, packId) === undefined)) return false;
-    for (const packId of remove) drop.run(id, packId);
+    const note = this.#db.prepare('INSERT INTO dropped VALUES (?, ?, ?)');
+    for (const packId of remove) {
+      drop.run(id, packId);
+      note.run(id, packId, this.now());
+    }
     this.#addPack(id, add);
     this.#touch(id);
     return true;
   }
 
   #addPack(id: string, pack: PackRecord): void {
-    this.#db.prepare('INSERT INTO packs VALUES (?, ?, ?, ?)').run(id, pack.id, pack.objects, pack.bytes);
+    this.#db
+      .prepare('INSERT INTO packs VALUES (?, ?, ?, ?, ?)')
+      .run(id, pack.id, pack.objects, pack.bytes, Number(pack.sealed));
   }
 
   #touch(id: string): void {
@@ -158,17 +183,19 @@ export interface TestServer {
 /** Starts a server over the folder (a new one by default); everything goes when the test ends. */
 export async function startGitServer(
   t: TestContext,
-  options: { folder?: string; cache?: string } = {},
+  options: { folder?: string; cache?: string; clock?: Clock } = {},
 ): Promise<TestServer> {
   const folder = options.folder ?? (await temporaryFolder(t));
   const blobs = new FolderBlobStore(join(folder, 'blobs'));
   await blobs.open();
   const truths = new SqliteTruths(join(folder, 'truth.sqlite'));
   const reported: unknown[] = [];
+  const clock = options.clock ?? systemClock;
+  truths.now = () => clock.now().getTime();
   const store = new GitStore({
     folder: join(folder, options.cache ?? 'cache'),
     blobs,
-    clock: systemClock,
+    clock,
     ids: systemIds,
     report: (error) => reported.push(error),
   });

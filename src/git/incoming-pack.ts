@@ -1,16 +1,16 @@
 import { createReadStream } from 'node:fs';
 import { type FileHandle, open, readFile, stat } from 'node:fs/promises';
 import { PassThrough } from 'node:stream';
-import type { BlobStore } from '../kernel/store/blobs.ts';
 import { GitFailure } from './failure.ts';
 import { writable } from './flow.ts';
 import { HeldBody } from './held-body.ts';
 import { ObjectReader } from './objects.ts';
+import type { PackBlobs } from './pack-blobs.ts';
 import { holdsObjectLargerThan, PackIndex } from './pack-index.ts';
 import { type PackBytesSource, PackReader, packInFile, packInMemory } from './pack-reader.ts';
 import { Quarantine } from './quarantine.ts';
 import type { Lease, Repository } from './repository.ts';
-import { type PackRecord, packBlobKeys } from './truth.ts';
+import type { PackRecord } from './truth.ts';
 
 /** Limits of one push; AWS names 2 GB for a file, and no repository needs more in one go. */
 export interface PackLimits {
@@ -53,7 +53,7 @@ export class IncomingPack {
     this.#repository = repository;
     this.#quarantine = quarantine;
     this.#bytes = bytes;
-    this.record = { id: quarantine.packId, objects: bytes.index.count, bytes: bytes.size };
+    this.record = { id: quarantine.packId, objects: bytes.index.count, bytes: bytes.size, sealed: true };
     this.files = quarantine.files;
     this.env = quarantine.env;
     const reader = new PackReader(bytes.source, bytes.index, lease.source);
@@ -91,21 +91,19 @@ export class IncomingPack {
 
   /** Writes pack and index to the blobs; both are durable when it resolves. */
   async store(): Promise<void> {
-    const keys = packBlobKeys(this.#repository.id, this.record.id);
-    const { blobs } = this.#repository.surroundings;
+    const { id } = this.record;
+    const { packs } = this.#repository;
     const { pack, early, index } = this.#bytes;
-    const puts: Promise<unknown>[] = [blobs.put(keys.index, index.bytes)];
-    if (pack !== null) puts.push(blobs.put(keys.pack, pack));
+    const puts: Promise<void>[] = [packs.put(id, 'idx', index.bytes)];
+    if (pack !== null) puts.push(packs.put(id, 'pack', pack));
     else if (early !== null) puts.push(early.finish());
-    else puts.push(blobs.put(keys.pack, createReadStream(this.files.pack, { highWaterMark: READ_CHUNK_BYTES })));
+    else puts.push(packs.put(id, 'pack', createReadStream(this.files.pack, { highWaterMark: READ_CHUNK_BYTES })));
     await Promise.all(puts);
   }
 
   /** Deletes the blobs of a pack that no reference has taken. */
   async unstore(): Promise<void> {
-    const keys = packBlobKeys(this.#repository.id, this.record.id);
-    await this.#repository.surroundings.blobs.delete(keys.index);
-    await this.#repository.surroundings.blobs.delete(keys.pack);
+    await this.#repository.packs.delete([this.record.id]);
   }
 
   /** Removes the quarantine folder; the files may have moved to the cache before. */
@@ -160,14 +158,14 @@ async function receiveBytes(
  */
 class EarlyBlob {
   readonly #stream = new PassThrough({ highWaterMark: 4 * READ_CHUNK_BYTES });
-  readonly #blobs: BlobStore;
-  readonly #key: string;
-  readonly #put: Promise<unknown>;
+  readonly #packs: PackBlobs;
+  readonly #packId: string;
+  readonly #put: Promise<void>;
 
   constructor(repository: Repository, packId: string) {
-    this.#blobs = repository.surroundings.blobs;
-    this.#key = packBlobKeys(repository.id, packId).pack;
-    this.#put = this.#blobs.put(this.#key, this.#stream);
+    this.#packs = repository.packs;
+    this.#packId = packId;
+    this.#put = this.#packs.put(packId, 'pack', this.#stream);
     // Whoever finishes or discards looks at it; until then a failure is no unhandled one.
     this.#put.catch(() => this.#stream.destroy());
   }
@@ -191,6 +189,6 @@ class EarlyBlob {
   async discard(): Promise<void> {
     this.#stream.destroy(new Error('the pack is not kept as it came'));
     await Promise.allSettled([this.#put]);
-    await this.#blobs.delete(this.#key);
+    await this.#packs.delete([this.#packId]);
   }
 }

@@ -9,6 +9,7 @@ import { CatFile } from './cat-file.ts';
 import type { GitProcesses } from './git-process.ts';
 import type { ObjectSource } from './object-source.ts';
 import { ObjectReader } from './objects.ts';
+import { PackBlobs } from './pack-blobs.ts';
 import { Mutex, type Slots } from './slots.ts';
 import type { PackRecord, RepositoryState, RepositoryTruth } from './truth.ts';
 
@@ -32,6 +33,8 @@ export interface GitSurroundings {
   report(error: unknown): void;
   /** Told that a repository has changed here and may need upkeep. */
   changed(repository: Repository): void;
+  /** Lets go of caches of repositories that nobody uses until there is so much room. */
+  makeRoom(bytes: number, user: Repository): Promise<void>;
   /** An id as {@link PackRecord.id} wants it. */
   newPackId(): string;
 }
@@ -56,6 +59,8 @@ const IDLE_READER_MS = 60_000;
 export class Repository {
   readonly truth: RepositoryTruth;
   readonly surroundings: GitSurroundings;
+  /** Where the packs of record are. */
+  readonly packs: PackBlobs;
   readonly #files: CacheFiles;
   readonly #turn = new Mutex();
   readonly #leases = new Set<Lease>();
@@ -77,11 +82,11 @@ export class Repository {
     if (!/^[A-Za-z0-9-]{1,64}$/.test(truth.id)) throw new Error('a repository id must be opaque');
     this.truth = truth;
     this.surroundings = surroundings;
+    this.packs = new PackBlobs(surroundings.blobs, truth);
     this.#files = new CacheFiles({
       gitDir: join(surroundings.folder, 'repositories', truth.id),
-      repositoryId: truth.id,
       hooksFolder: join(surroundings.folder, 'hooks'),
-      blobs: surroundings.blobs,
+      blobs: this.packs,
       ids: surroundings.ids,
     });
   }
@@ -111,11 +116,16 @@ export class Repository {
     return loaded;
   }
 
-  /** Brings the cache up to date and holds it. The caller must release the lease. */
+  /**
+   * Brings the cache up to date and holds it. The caller must release the lease. Objects in the cache are plain, so the
+   * key is asked for even where nothing is to be opened.
+   * @throws {GitFailure} `key-refused`, `integrity`
+   */
   async lease(): Promise<Lease> {
+    const [state] = await Promise.all([this.state(), this.truth.dataKey()]);
     const lease: Lease = {
       gitDir: this.gitDir,
-      state: await this.state(),
+      state,
       objects: new ObjectReader(() => this.#catFile()),
       source: () => this.#catFile(),
       release: () => this.#release(lease),
@@ -204,6 +214,8 @@ export class Repository {
   async #sync(state: RepositoryState): Promise<void> {
     if (this.#syncedGeneration < 0 || !(await this.#files.exists())) await this.#survey(state);
     const wanted = new Set(state.packs.map((pack) => pack.id));
+    const missing = state.packs.filter(({ id }) => !this.#present.has(id) && !this.#retired.has(id));
+    if (missing.length > 0) await this.surroundings.makeRoom(sizeOf(missing), this);
     for (const pack of state.packs) {
       await this.#arriving.get(pack.id);
       if (this.#retired.delete(pack.id)) this.#present.add(pack.id); // its files are still there
@@ -302,4 +314,9 @@ export class Repository {
     this.#reader = null;
     await reader?.close();
   }
+}
+
+/** Bytes that packs take in the cache; an index has 32 bytes an object. */
+function sizeOf(packs: readonly PackRecord[]): number {
+  return packs.reduce((sum, { bytes, objects }) => sum + bytes + 32 * objects, 0);
 }

@@ -197,5 +197,6 @@ function statusOf(error: unknown): [number, string] {
   if (error.reason === 'bad-request') return [400, error.message];
   if (error.reason === 'body-too-large' || error.reason === 'pack-too-large') return [413, error.message];
   if (error.reason === 'busy') return [503, error.message];
+  if (error.reason === 'key-refused') return [403, error.message];
   return [500, error.reason === 'process-failed' ? 'internal error' : error.message];
 }

@@ -10,13 +10,15 @@ export interface Ref {
   peeled: string | null;
 }
 
-/** A pack that belongs to the repository; its bytes are the blobs of {@link packBlobKeys}. */
+/** A pack that belongs to the repository; its bytes are `PackBlobs`. */
 export interface PackRecord {
   /** 32 hexadecimal digits: 12 of the time it was made in ms, then random ones. */
   id: string;
   objects: number;
-  /** Size of the `.pack` blob. */
+  /** Size of the `.pack` file. */
   bytes: number;
+  /** False for packs of former versions, whose blobs are the plain files; upkeep replaces them. */
+  sealed: boolean;
 }
 
 /** Everything that is true of a repository at one moment. */
@@ -37,10 +39,27 @@ export interface RepositoryTruth {
   /** The present state; `known` itself when its generation is still the present one. */
   load(known?: RepositoryState): Promise<RepositoryState>;
   /**
-   * Replaces packs by one that holds all their objects, in one transaction.
+   * The key that the repository's blobs are sealed with, from memory. Asked before each use, never kept.
+   * @throws {GitFailure} `key-refused` while it is not at hand or may not be used
+   */
+  dataKey(): Promise<Buffer>;
+  /**
+   * Replaces packs by one that holds all their objects, in one transaction, and notes when they were dropped: their blobs
+   * stay for a while, for those who still read an older list.
    * @returns false, and nothing is changed, when one of `remove` is not there any more.
    */
   swapPacks(remove: readonly string[], add: PackRecord): Promise<boolean>;
+  /** Packs that were dropped and whose blobs may still be there, with the time of the drop. */
+  droppedPacks(): Promise<readonly DroppedPack[]>;
+  /** Forgets dropped packs whose blobs are gone. */
+  forgetDropped(packIds: readonly string[]): Promise<void>;
+}
+
+/** A pack that the list does not name any more. */
+export interface DroppedPack {
+  id: string;
+  /** Epoch milliseconds. */
+  droppedAt: number;
 }
 
 /** One reference that a push or an API call wants to move. */
@@ -72,12 +91,6 @@ export type CommitChange = (change: RepositoryChange) => Promise<ReadonlyMap<str
 
 /** What a compare-and-set says that comes too late, in git's words. */
 export const STALE = 'fetch first';
-
-/** Where the bytes of a pack are. */
-export function packBlobKeys(repositoryId: string, packId: string): { pack: string; index: string } {
-  const stem = `git/${repositoryId}/${packId}`;
-  return { pack: `${stem}.pack`, index: `${stem}.idx` };
-}
 
 /** Puts references into the order that {@link RepositoryState.refs} promises. */
 export function sortRefs(refs: Iterable<Ref>): Map<string, Ref> {

@@ -2,12 +2,17 @@ import assert from 'node:assert/strict';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { HandClock } from '../kernel/testing/hand-clock.ts';
 import { GitClient, startGitServer, type TestServer, temporaryFolder, workingCopy } from './harness.ts';
 import type { PackRecord } from './truth.ts';
-import { packsToFold } from './upkeep.ts';
+import { GRACE_MS, packsToFold } from './upkeep.ts';
 
-async function manyPushes(t: TestContext, count: number): Promise<{ server: TestServer; alice: GitClient }> {
-  const server = await startGitServer(t);
+async function manyPushes(
+  t: TestContext,
+  count: number,
+  clock?: HandClock,
+): Promise<{ server: TestServer; alice: GitClient }> {
+  const server = await startGitServer(t, clock === undefined ? {} : { clock });
   const alice = await workingCopy(t, server, 'r1');
   for (let number = 0; number < count; number += 1) {
     await alice.commitFile('a.txt', `line ${number}\n`);
@@ -29,6 +34,8 @@ test('many small packs are folded into one, and the old blobs go', async (t) => 
   const repository = server.store.repository(server.truths.truth('r1'));
   assert.equal((await repository.state()).packs.length, 8);
   const lease = await repository.lease();
+  server.truths.now = () => Date.now() - GRACE_MS;
+  await server.store.maintain(repository, { mostPacks: 4 });
   await server.store.maintain(repository, { mostPacks: 4 });
   const { packs } = await repository.state();
   assert.ok(packs.length <= 3, `${packs.length} packs`);
@@ -113,7 +120,7 @@ test('a large repository gets bitmaps, and loses them with the packs that they n
 
 test('old blobs without an owner are swept, young ones and owned ones are not', async (t) => {
   const { server, alice } = await manyPushes(t, 2);
-  const old = `git/r1/${(Date.now() - 7_200_000).toString(16).padStart(12, '0')}${'a'.repeat(20)}`;
+  const old = `git/r1/${(Date.now() - 4 * 3_600_000).toString(16).padStart(12, '0')}${'a'.repeat(20)}`;
   const young = `git/r1/${Date.now().toString(16).padStart(12, '0')}${'b'.repeat(20)}`;
   for (const stem of [old, young]) {
     await server.blobs.put(`${stem}.pack`, Buffer.from('x'));
@@ -127,7 +134,56 @@ test('old blobs without an owner are swept, young ones and owned ones are not', 
   await cloneAndCheck(t, server, alice);
 });
 
-const sized = (...sizes: number[]): PackRecord[] => sizes.map((bytes, at) => ({ id: String(at), objects: 1, bytes }));
+test('the blobs of folded packs stay for a while, for those who read by an older list', async (t) => {
+  const clock = new HandClock(Date.now());
+  const { server, alice } = await manyPushes(t, 6, clock);
+  const truth = server.truths.truth('r1');
+  const repository = server.store.repository(truth);
+  const old = (await repository.state()).packs;
+  await server.store.maintain(repository, { mostPacks: 2 });
+  const stored = await repository.packs.ids();
+  for (const { id } of old) assert.equal(stored.has(id), true);
+  assert.equal((await truth.droppedPacks()).length, 6);
+  // Another node, which has the old list, still gets what it names.
+  for (const pack of old) assert.ok((await Array.fromAsync(await repository.packs.get(pack, 'pack'))).length > 0);
+  await clock.advance(GRACE_MS);
+  await server.store.maintain(repository);
+  assert.deepEqual(
+    [...(await repository.packs.ids())],
+    (await repository.state()).packs.map(({ id }) => id),
+  );
+  assert.deepEqual(await truth.droppedPacks(), []);
+  await cloneAndCheck(t, server, alice);
+});
+
+test('packs that a former version stored plain are read, and sealed by upkeep', async (t) => {
+  const { server, alice } = await manyPushes(t, 2);
+  const repository = server.store.repository(server.truths.truth('r1'));
+  for (const pack of (await repository.state()).packs) {
+    for (const part of ['pack', 'idx'] as const) {
+      const plain = Buffer.concat(await Array.fromAsync(await repository.packs.get(pack, part)));
+      await server.blobs.put(`git/r1/${pack.id}.${part}`, plain);
+    }
+  }
+  server.truths.unseal('r1');
+  await repository.removeCache();
+  await cloneAndCheck(t, server, alice);
+  await server.store.maintain(repository);
+  const { packs } = await repository.state();
+  assert.deepEqual(
+    packs.map(({ sealed }) => sealed),
+    [true],
+  );
+  await repository.removeCache();
+  await cloneAndCheck(t, server, alice);
+  await alice.commitFile('after', 'sealing');
+  await alice.run('push', '-q', 'origin', 'main');
+  await cloneAndCheck(t, server, alice);
+  assert.deepEqual(server.reported, []);
+});
+
+const sized = (...sizes: number[]): PackRecord[] =>
+  sizes.map((bytes, at) => ({ id: String(at), objects: 1, bytes, sealed: true }));
 for (const [name, packs, most, folded] of [
   ['few packs stay', sized(1, 1, 1), 3, 0],
   ['small ones are folded, a large one stays', sized(1, 1, 1, 1, 1_000_000), 4, 4],

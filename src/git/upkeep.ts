@@ -7,7 +7,7 @@ import { GitFailure } from './failure.ts';
 import type { GitLimits } from './git-process.ts';
 import { PackIndex } from './pack-index.ts';
 import type { Lease, Repository } from './repository.ts';
-import { type PackRecord, packBlobKeys } from './truth.ts';
+import type { PackRecord } from './truth.ts';
 
 /** More packs than this make every look-up slower than folding them costs. */
 const MOST_PACKS = 16;
@@ -15,30 +15,39 @@ const MOST_PACKS = 16;
 const BITMAP_FROM_OBJECTS = 1_000;
 /** Bitmaps are written anew when the repository has grown by this factor. */
 const BITMAP_GROWTH = 1.25;
-/** A blob that belongs to nobody for so long was left by a process that was killed before its transaction. */
-const ORPHAN_AGE_MS = 3_600_000;
+/**
+ * Blobs of a pack that was folded into another one stay for so long: another node, or a backup, may be reading by an older
+ * list.
+ */
+export const GRACE_MS = 3_600_000;
+/** A blob that never had an owner is left by a process that was killed before its transaction; no push takes so long. */
+const ORPHAN_AGE_MS = 3 * 3_600_000;
 const LIMITS: GitLimits = { wallMs: 2 * 3_600_000, cpuSeconds: 7_200, memoryBytes: 8 * 1024 ** 3 };
 /** Look-ups between two breaths for the rest of the process. */
 const COMPARED_AT_ONCE = 20_000;
+const READ_CHUNK_BYTES = 1024 * 1024;
 
 /**
- * Keeps a repository fast: folds many small packs into one (in the truth, for all nodes), writes bitmaps (in this
- * node's cache only), and deletes blobs that no transaction has taken. Safe beside readers and pushes. Objects that
- * no reference leads to are kept: a pack that was accepted stays complete for ever.
+ * Keeps a repository fast: folds many small packs into one, and packs that are not sealed yet into a sealed one (in the
+ * truth, for all nodes), writes bitmaps and a commit graph (in this node's cache only), and deletes blobs whose time is
+ * over. Safe beside readers and pushes.
  */
 export async function maintain(repository: Repository, options: { mostPacks?: number } = {}): Promise<void> {
+  // First, because it needs no key.
+  await sweepBlobs(repository);
   await foldPacks(repository, options.mostPacks ?? MOST_PACKS);
   await writeBitmaps(repository);
   await writeCommitGraph(repository);
-  await sweepOrphans(repository);
 }
 
 /**
  * The packs to fold: the smallest ones, and larger ones as long as they are smaller than all before them together
- * twice over, so that each byte is rewritten only a logarithmic number of times. Empty when there are few packs.
+ * twice over, so that each byte is rewritten only a logarithmic number of times; and all that are not sealed. Empty when
+ * there are few packs.
  */
 export function packsToFold(packs: readonly PackRecord[], mostPacks: number): PackRecord[] {
-  if (packs.length <= mostPacks) return [];
+  const plain = packs.filter(({ sealed }) => !sealed);
+  if (packs.length <= mostPacks) return plain;
   const ascending = [...packs].sort((a, b) => a.bytes - b.bytes);
   const least = packs.length - Math.floor(mostPacks / 2);
   let bytes = 0;
@@ -48,7 +57,7 @@ export function packsToFold(packs: readonly PackRecord[], mostPacks: number): Pa
     bytes += pack.bytes;
     count += 1;
   }
-  return ascending.slice(0, count);
+  return [...ascending.slice(0, count), ...ascending.slice(count).filter(({ sealed }) => !sealed)];
 }
 
 async function foldPacks(repository: Repository, mostPacks: number): Promise<void> {
@@ -63,19 +72,18 @@ async function fold(repository: Repository, lease: Lease, folded: readonly PackR
   const folder = join(surroundings.folder, 'quarantine', surroundings.ids.uuid());
   await mkdir(folder, { recursive: true });
   try {
-    const record: PackRecord = { id: surroundings.newPackId(), objects: 0, bytes: 0 };
+    const record: PackRecord = { id: surroundings.newPackId(), objects: 0, bytes: 0, sealed: true };
     const files = { pack: join(folder, `${record.id}.pack`), index: join(folder, `${record.id}.idx`) };
     await pack(repository, lease, folded, { folder, files });
     record.objects = await compare(repository, folded, files.index);
     record.bytes = (await stat(files.pack)).size;
-    const keys = packBlobKeys(repository.id, record.id);
-    await surroundings.blobs.put(keys.pack, createReadStream(files.pack, { highWaterMark: 1024 * 1024 }));
-    await surroundings.blobs.put(keys.index, createReadStream(files.index, { highWaterMark: 1024 * 1024 }));
+    await repository.packs.put(record.id, 'pack', createReadStream(files.pack, { highWaterMark: READ_CHUNK_BYTES }));
+    await repository.packs.put(record.id, 'idx', createReadStream(files.index, { highWaterMark: READ_CHUNK_BYTES }));
     const ids = folded.map((old) => old.id);
     const swap = () => repository.truth.swapPacks(ids, record);
     const isSwapped = await repository.publish({ record, files }, swap, (swapped) => swapped);
     // If the swap throws, its outcome is unknown, and the sweep asks the truth later.
-    await deleteBlobs(repository, isSwapped ? ids : [record.id]);
+    if (!isSwapped) await repository.packs.delete([record.id]);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
@@ -133,24 +141,23 @@ async function writeBitmaps(repository: Repository): Promise<void> {
   });
 }
 
-async function sweepOrphans(repository: Repository): Promise<void> {
-  const { blobs, clock } = repository.surroundings;
-  const oldest = clock.now().getTime() - ORPHAN_AGE_MS;
-  const candidates = new Set<string>();
-  for await (const key of blobs.list(`git/${repository.id}`)) {
-    const packId = /\/([0-9a-f]{32})\.(?:pack|idx)$/.exec(key)?.[1];
-    if (packId !== undefined && Number.parseInt(packId.slice(0, 12), 16) < oldest) candidates.add(packId);
-  }
+/** Deletes the blobs of packs that were dropped a while ago, and of those that never belonged to anybody. */
+async function sweepBlobs(repository: Repository): Promise<void> {
+  const { truth, packs, surroundings } = repository;
+  const now = surroundings.clock.now().getTime();
+  const stored = await packs.ids();
   // Asked after listing: what was listed and has an owner by now is not an orphan.
-  const state = candidates.size > 0 ? await repository.state() : null;
-  for (const { id } of state?.packs ?? []) candidates.delete(id);
-  await deleteBlobs(repository, candidates);
+  const owned = new Set((await repository.state()).packs.map(({ id }) => id));
+  const dropped = new Map((await truth.droppedPacks()).map(({ id, droppedAt }) => [id, droppedAt]));
+  const isDue = (id: string) => {
+    const droppedAt = dropped.get(id);
+    return droppedAt === undefined ? madeAt(id) < now - ORPHAN_AGE_MS : droppedAt <= now - GRACE_MS;
+  };
+  await packs.delete([...stored].filter((id) => !owned.has(id) && isDue(id)));
+  await truth.forgetDropped([...dropped.keys()].filter(isDue));
 }
 
-async function deleteBlobs(repository: Repository, packIds: Iterable<string>): Promise<void> {
-  for (const packId of packIds) {
-    const keys = packBlobKeys(repository.id, packId);
-    await repository.surroundings.blobs.delete(keys.index);
-    await repository.surroundings.blobs.delete(keys.pack);
-  }
+/** Epoch milliseconds of a pack's making, which its id begins with. */
+function madeAt(packId: string): number {
+  return Number.parseInt(packId.slice(0, 12), 16);
 }

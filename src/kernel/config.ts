@@ -20,6 +20,8 @@ export interface Config {
   tlsKey: string;
   rootAccessKeyId: string;
   rootSecretAccessKey: string;
+  /** Folder of git's cache, which holds packs in plain; empty for memory-backed storage where there is room. */
+  gitCache: string;
   executor: 'auto' | 'process';
   /** Days that recorded calls are kept. */
   auditRetentionDays: number;
@@ -100,6 +102,13 @@ export const SETTINGS = [
   ),
   setting('rootSecretAccessKey', 'root-secret-access-key', '', 'secret access key of the root user', text),
   setting('auditRetentionDays', 'audit-retention-days', '90', 'days that recorded calls are kept', whole(1, 3650)),
+  setting(
+    'gitCache',
+    'git-cache',
+    '',
+    'folder of the git cache, which is not encrypted; memory where there is room, else the data folder, when empty',
+    (value) => (value === '' ? '' : resolve(value)),
+  ),
   setting('executor', 'executor', 'auto', 'where builds run: auto or process', oneOf('auto', 'process')),
   setting('maxConcurrentBuilds', 'max-concurrent-builds', '20', 'builds that run at once', whole(1, 1000)),
   setting(

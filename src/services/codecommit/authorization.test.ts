@@ -90,6 +90,7 @@ const CALLS: Record<string, object> = {
   UpdatePullRequestStatus: { ...pull, pullRequestStatus: 'CLOSED' },
   UpdatePullRequestTitle: { ...pull, title: 'x' },
   UpdateRepositoryDescription: app,
+  UpdateRepositoryEncryptionKey: { ...app, kmsKeyId: 'key' },
   UpdateRepositoryName: { oldName: 'app', newName: 'new' },
 };
 

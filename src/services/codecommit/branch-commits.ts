@@ -62,8 +62,8 @@ export async function commitToBranch(
   requireBranchName(branchName);
   checkCommitTexts({ message, name, email });
   if (parentCommitId !== undefined) requireParentCommitId(parentCommitId);
-  const repository = await openRepository(ctx, row.id);
   try {
+    const repository = await openRepository(ctx, row.id);
     return await repository.read((lease) => makeCommit(ctx, row, repository, lease, draft, plan));
   } catch (error) {
     throw gitFault(error, row.name);

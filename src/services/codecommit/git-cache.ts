@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import * as sdk from '@aws-sdk/client-codecommit';
 import { isGitFailure } from '../../git/failure.ts';
 import { GitStore } from '../../git/git-store.ts';
@@ -8,6 +7,9 @@ import { fault } from '../../kernel/fault.ts';
 import type { Lifecycle } from '../../kernel/service.ts';
 import type { BlobStore } from '../../kernel/store/blobs.ts';
 import { commonFault } from '../../kernel/wire/errors.ts';
+import { type CachePlace, leaveCache, placeOfCache } from './cache-place.ts';
+import { RepositoryKeys } from './repository-keys.ts';
+import { findRepositoryById } from './store.ts';
 import type { RepositoryRow } from './tables.ts';
 import { DatabaseTruth, RepositoryGoneError } from './truth.ts';
 
@@ -16,6 +18,8 @@ interface Opened {
   store: GitStore;
   /** The service's own context: truths outlive the requests that ask for them. */
   ctx: Context;
+  keys: RepositoryKeys;
+  place: CachePlace;
 }
 
 /** By the blob store, which every server has of its own; several servers may run in one process. */
@@ -32,8 +36,9 @@ function opened(ctx: Context): Promise<Opened> {
 }
 
 async function open(ctx: Context): Promise<Opened> {
+  const place = await placeOfCache(ctx);
   const store = new GitStore({
-    folder: join(ctx.config.data, 'cache', 'git'),
+    folder: place.folder,
     blobs: ctx.blobs,
     clock: ctx.clock,
     ids: ctx.ids,
@@ -42,7 +47,7 @@ async function open(ctx: Context): Promise<Opened> {
   const { verdict, reason } = await store.open();
   if (verdict === 'refuse') throw new Error(reason);
   if (verdict === 'warn') ctx.log.warn(reason);
-  return { store, ctx };
+  return { store, ctx, keys: new RepositoryKeys(ctx), place };
 }
 
 /** Opens the git layer with the server and ends its processes with it. @throws when git is missing or too old */
@@ -51,7 +56,9 @@ export const gitLifecycle: Required<Lifecycle> = {
     await opened(ctx);
   },
   async stop(ctx) {
-    await (await opened(ctx)).store.close();
+    const { store, place } = await opened(ctx);
+    await store.close();
+    await leaveCache(place);
   },
 };
 
@@ -60,17 +67,23 @@ export async function gitStoreOf(ctx: Context): Promise<GitStore> {
   return (await opened(ctx)).store;
 }
 
+/** The data keys of this server's repositories. */
+export async function repositoryKeysOf(ctx: Context): Promise<RepositoryKeys> {
+  return (await opened(ctx)).keys;
+}
+
 /**
  * Runs `work` with the repository's objects at hand.
- * @throws RepositoryDoesNotExistException when it was deleted meanwhile, ThrottlingException when git is busy
+ * @throws RepositoryDoesNotExistException when it was deleted meanwhile, ThrottlingException when git is busy,
+ *   EncryptionKeyDisabledException and the others of its kind
  */
 export async function readRepository<T>(
   ctx: Context,
   { id, name }: RepositoryRow,
   work: (lease: Lease) => Promise<T>,
 ): Promise<T> {
-  const repository = await openRepository(ctx, id);
   try {
+    const repository = await openRepository(ctx, id);
     return await repository.read(work);
   } catch (error) {
     throw gitFault(error, name);
@@ -82,12 +95,27 @@ export function gitFault(error: unknown, repositoryName: string): unknown {
   if (error instanceof RepositoryGoneError) {
     return fault(sdk.RepositoryDoesNotExistException, `${repositoryName} does not exist`);
   }
+  if (isGitFailure(error, 'key-refused')) return error.cause;
+  if (isGitFailure(error, 'integrity')) {
+    return fault(sdk.EncryptionIntegrityChecksFailedException, 'An encryption integrity check failed.');
+  }
   if (isGitFailure(error, 'busy')) return commonFault('ThrottlingException', 'Rate exceeded', error);
   return error;
 }
 
-/** The repository of that id on this node: its objects, its cache. */
+/**
+ * The repository of that id on this node, for a caller who may use its key: its objects, its cache.
+ * @throws {RepositoryGoneError}, EncryptionKeyDisabledException and the others of its kind
+ */
 export async function openRepository(ctx: Context, repositoryId: string): Promise<Repository> {
-  const { store, ctx: own } = await opened(ctx);
-  return store.repository(new DatabaseTruth(own, repositoryId));
+  const row = await findRepositoryById(ctx, repositoryId);
+  if (row === undefined) throw new RepositoryGoneError(repositoryId);
+  await (await opened(ctx)).keys.unlock(ctx, row);
+  return lockedRepository(ctx, repositoryId);
+}
+
+/** The same without asking for the key: for upkeep, which works while the key is in memory, and for removal. */
+export async function lockedRepository(ctx: Context, repositoryId: string): Promise<Repository> {
+  const { store, ctx: own, keys } = await opened(ctx);
+  return store.repository(new DatabaseTruth(own, keys, repositoryId));
 }

@@ -1,9 +1,10 @@
+import type { Repository } from '../../git/repository.ts';
 import { gitEndpointOf, serveGit } from '../../git/smart-http.ts';
 import type { Context, RecordedEvent } from '../../kernel/context.ts';
 import { isFault } from '../../kernel/fault.ts';
 import type { ResourceRef, Route } from '../../kernel/service.ts';
 import type { Exchange, HttpRequest } from '../../kernel/wire/http.ts';
-import { openRepository } from './git-cache.ts';
+import { gitFault, openRepository } from './git-cache.ts';
 import { identifyGitUser, readBasic } from './git-passwords.ts';
 import { GitPushes } from './git-pushes.ts';
 import { gitRecord } from './git-records.ts';
@@ -120,15 +121,35 @@ async function serve(exchange: Exchange, { ctx, repository }: Visitor, target: T
     return;
   }
   response.setHeader('x-amzn-requestid', ctx.requestId);
+  const opened = await open(exchange, ctx, repository, record);
+  if (opened === undefined) return;
   const pushes = isPush && endpoint.kind === 'rpc' ? new GitPushes(ctx, repository, resource, record) : null;
   if (pushes === null) ctx.record(record());
   await serveGit(
-    await openRepository(ctx, repository.id),
+    opened,
     endpoint,
     { request: request.message, response },
     { push: pushes, report: (error) => reportGitFailure(ctx, repository, error) },
   );
   pushes?.finish();
+}
+
+/** The repository, unless it was deleted meanwhile or its key may not be used: that is answered in words that git shows. */
+async function open(
+  exchange: Exchange,
+  ctx: Context,
+  row: RepositoryRow,
+  record: (more: Partial<RecordedEvent>) => RecordedEvent,
+): Promise<Repository | undefined> {
+  try {
+    return await openRepository(ctx, row.id);
+  } catch (caught) {
+    const error = gitFault(caught, row.name);
+    if (!isFault(error)) throw error;
+    ctx.record(record({ errorCode: error.name, errorMessage: error.message }));
+    refuse(exchange, KEY_STATUSES[error.name] ?? 403, `${error.name}: ${error.message}`);
+    return undefined;
+  }
 }
 
 async function isAllowed(
@@ -152,6 +173,13 @@ async function isAllowed(
 function reportGitFailure(ctx: Context, repository: RepositoryRow, error: unknown): void {
   ctx.log.error({ err: error, requestId: ctx.requestId, repositoryId: repository.id }, 'a git request failed');
 }
+
+/** Where 403 would say too much: the client may try again, or nobody can help it. */
+const KEY_STATUSES: Readonly<Record<string, number>> = {
+  RepositoryDoesNotExistException: 404,
+  EncryptionKeyUnavailableException: 503,
+  EncryptionIntegrityChecksFailedException: 500,
+};
 
 const TEXTS: Readonly<Record<number, string>> = {
   401: 'Git credentials are required.',

@@ -27,5 +27,5 @@ export const memberFaults: NonNullable<ConstraintTable['faults']> = {
   content: { missing: 'CommentContentRequiredException', invalid: 'CommentContentSizeLimitExceededException' },
   relativeFileVersion: { invalid: 'InvalidRelativeFileVersionEnumException' },
   tagKeys: { missing: 'TagKeysListRequiredException', invalid: 'InvalidTagKeysListException' },
-  kmsKeyId: { invalid: 'EncryptionKeyInvalidIdException' },
+  kmsKeyId: { missing: 'EncryptionKeyRequiredException', invalid: 'EncryptionKeyInvalidIdException' },
 };

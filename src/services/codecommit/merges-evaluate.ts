@@ -69,8 +69,8 @@ export async function withRepository<T>(
   { id, name }: RepositoryRow,
   work: (lease: Lease, repository: Repository) => Promise<T>,
 ): Promise<T> {
-  const repository = await openRepository(ctx, id);
   try {
+    const repository = await openRepository(ctx, id);
     return await repository.read((lease) => work(lease, repository));
   } catch (error) {
     throw gitFault(error, name);

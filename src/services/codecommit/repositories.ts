@@ -4,7 +4,7 @@ import { fault } from '../../kernel/fault.ts';
 import { cursorOf, page } from '../../kernel/page.ts';
 import type { Operation, OperationName } from '../../kernel/service.ts';
 import { deleteAllTags, putTags, requestTagKeys, tagsOf } from '../../kernel/tags.ts';
-import { commonFault } from '../../kernel/wire/errors.ts';
+import { makeDataKey } from './repository-keys.ts';
 import { cloneUrls, ofRepository, repositoryArn, repositoryResource } from './resources.ts';
 import { requireRepositoryName } from './rules.ts';
 import { BRANCHES, findRepository, repositoryByName } from './store.ts';
@@ -25,13 +25,12 @@ export const CreateRepository: Op<'CreateRepository'> = {
   conditions: (input) => requestTagKeys(input.tags),
   async handle({ repositoryName: name, repositoryDescription: description, tags = {}, kmsKeyId }, ctx) {
     requireRepositoryName(name);
-    if (kmsKeyId !== undefined) {
-      throw commonFault('NotImplemented', 'Encrypting a repository with a KMS key is not implemented by Slipway.');
-    }
     checkTags(tags);
+    if ((await findRepository(ctx, ctx, name)) !== undefined) throw nameExists(name);
     const now = ctx.now().getTime();
+    const id = ctx.ids.uuid();
     const repository: RepositoryRow = {
-      id: ctx.ids.uuid(),
+      id,
       account: ctx.account,
       region: ctx.region,
       name,
@@ -40,6 +39,7 @@ export const CreateRepository: Op<'CreateRepository'> = {
       generation: 0,
       created_at: now,
       modified_at: now,
+      ...(await makeDataKey(ctx, id, kmsKeyId)),
     };
     await ctx.tx(async (tx) => {
       await requireFreeName(tx, ctx, name);
@@ -52,8 +52,11 @@ export const CreateRepository: Op<'CreateRepository'> = {
 };
 
 async function requireFreeName(tx: Tx, ctx: Context, name: string): Promise<void> {
-  if ((await findRepository(tx, ctx, name)) === undefined) return;
-  throw fault(sdk.RepositoryNameExistsException, `Repository named ${name} already exists`);
+  if ((await findRepository(tx, ctx, name)) !== undefined) throw nameExists(name);
+}
+
+function nameExists(name: string) {
+  return fault(sdk.RepositoryNameExistsException, `Repository named ${name} already exists`);
 }
 
 async function checkQuota(tx: Tx, ctx: Context): Promise<void> {
@@ -87,6 +90,7 @@ function metadata(ctx: Context, repository: RepositoryRow): sdk.RepositoryMetada
     creationDate: new Date(Number(repository.created_at)),
     ...cloneUrls(ctx.publicUrl, repository.name),
     Arn: repositoryArn(repository, repository.name),
+    kmsKeyId: repository.kms_key_arn ?? undefined,
   };
 }
 

@@ -11,6 +11,7 @@ import * as conflicts from './conflicts.ts';
 import constraints from './constraints.generated.json' with { type: 'json' };
 import * as createCommit from './create-commit.ts';
 import * as differences from './differences.ts';
+import * as encryption from './encryption.ts';
 import * as fileChanges from './file-changes.ts';
 import * as files from './files.ts';
 import { gitLifecycle } from './git-cache.ts';
@@ -54,6 +55,7 @@ export const codecommit = defineService({
     conflicts,
     createCommit,
     differences,
+    encryption,
     fileChanges,
     files,
     merges,

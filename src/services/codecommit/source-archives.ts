@@ -42,8 +42,8 @@ async function open(request: SourceArchiveRequest, ctx: Context, resource: Resou
   const { repositoryName, commitSpecifier, action, format = 'zip' } = request;
   await ctx.authorize(action, resource);
   const row = await repositoryByName(ctx, ctx, repositoryName);
-  const repository = await openRepository(ctx, row.id);
   try {
+    const repository = await openRepository(ctx, row.id);
     const commitId = await repository.read((lease) => resolveCommit(lease, commitSpecifier));
     const options = { commitId, format, level: ZIP_LEVEL, signal: ctx.signal };
     return { commitId, stream: await archiveCommit(repository, options) };

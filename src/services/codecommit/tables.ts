@@ -15,6 +15,10 @@ export interface RepositoryRow {
   generation: number;
   created_at: number;
   modified_at: number;
+  /** ARN of the KMS key that has wrapped the data key; null until the first use of a repository of a former version. */
+  kms_key_arn: string | null;
+  /** The key of its packs as KMS has wrapped it, in base64. */
+  data_key: string | null;
 }
 
 export interface RefRow {
@@ -32,6 +36,15 @@ export interface PackRow {
   id: string;
   objects: number;
   bytes: number;
+  /** 0 for the plain blobs of former versions. */
+  sealed: number;
+}
+
+/** A pack that was folded into another one; its blobs stay for a while. */
+export interface DroppedPackRow {
+  repository_id: string;
+  id: string;
+  dropped_at: number;
 }
 
 /** A deleted repository whose blobs and cache are still to go. */
@@ -58,6 +71,7 @@ export interface CodeCommitTables {
   codecommit_repositories: RepositoryRow;
   codecommit_refs: RefRow;
   codecommit_packs: PackRow;
+  codecommit_dropped_packs: DroppedPackRow;
   codecommit_removals: RemovalRow;
 }
 
@@ -124,6 +138,24 @@ export const migrations: Migrations = {
         .addColumn('strategy', 'text', (c) => c.notNull())
         .addColumn('made_at', 'bigint', (c) => c.notNull())
         .addPrimaryKeyConstraint('codecommit_merge_commits_key', ['repository_id', 'source_id', 'commit_id'])
+        .execute();
+    },
+  },
+  '0011-encryption': {
+    async up(db) {
+      const repositories = db.schema.alterTable('codecommit_repositories');
+      await repositories.addColumn('kms_key_arn', 'text').execute();
+      await repositories.addColumn('data_key', 'text').execute();
+      await db.schema
+        .alterTable('codecommit_packs')
+        .addColumn('sealed', 'integer', (c) => c.notNull().defaultTo(0))
+        .execute();
+      await db.schema
+        .createTable('codecommit_dropped_packs')
+        .addColumn('repository_id', 'text', (c) => c.notNull())
+        .addColumn('id', 'text', (c) => c.notNull())
+        .addColumn('dropped_at', 'bigint', (c) => c.notNull())
+        .addPrimaryKeyConstraint('codecommit_dropped_packs_key', ['repository_id', 'id'])
         .execute();
     },
   },

@@ -1,8 +1,9 @@
 import { sql } from 'kysely';
-import type { PackRecord, RepositoryState, RepositoryTruth } from '../../git/truth.ts';
+import type { DroppedPack, PackRecord, RepositoryState, RepositoryTruth } from '../../git/truth.ts';
 import { type Ref, sortRefs } from '../../git/truth.ts';
 import type { Context } from '../../kernel/context.ts';
-import { tables } from './tables.ts';
+import type { RepositoryKeys } from './repository-keys.ts';
+import { type PackRow, tables } from './tables.ts';
 
 /** Thrown where a repository was deleted under the hands of whoever reads it. */
 export class RepositoryGoneError extends Error {
@@ -20,16 +21,19 @@ interface StateRow {
   /** Generation of the repository, or objects of a pack. */
   number: number;
   bytes: number;
+  sealed: number;
 }
 
 /** References and packs of one repository, as rows. */
 export class DatabaseTruth implements RepositoryTruth {
   readonly id: string;
   readonly #ctx: Context;
+  readonly #keys: RepositoryKeys;
 
   /** @param ctx the service's own: it outlives every request. */
-  constructor(ctx: Context, id: string) {
+  constructor(ctx: Context, keys: RepositoryKeys, id: string) {
     this.#ctx = ctx;
+    this.#keys = keys;
     this.id = id;
   }
 
@@ -49,14 +53,18 @@ export class DatabaseTruth implements RepositoryTruth {
   /** One statement, so that references and packs are of the same moment. */
   async #read(): Promise<StateRow[]> {
     const { rows } = await sql<StateRow>`
-      select 'repository' as kind, head as name, '' as id, null as peeled, generation as number, 0 as bytes
+      select 'repository' as kind, head as name, '' as id, null as peeled, generation as number, 0 as bytes, 0 as sealed
         from codecommit_repositories where id = ${this.id}
       union all
-      select 'ref', name, object_id, peeled, 0, 0 from codecommit_refs where repository_id = ${this.id}
+      select 'ref', name, object_id, peeled, 0, 0, 0 from codecommit_refs where repository_id = ${this.id}
       union all
-      select 'pack', null, id, null, objects, bytes from codecommit_packs where repository_id = ${this.id}
+      select 'pack', null, id, null, objects, bytes, sealed from codecommit_packs where repository_id = ${this.id}
     `.execute(tables(this.#ctx));
     return rows;
+  }
+
+  dataKey(): Promise<Buffer> {
+    return this.#keys.use(this.id);
   }
 
   swapPacks(remove: readonly string[], add: PackRecord): Promise<boolean> {
@@ -75,8 +83,11 @@ export class DatabaseTruth implements RepositoryTruth {
         .execute();
       const ids = new Set(present.map(({ id }) => id));
       if (!remove.every((id) => ids.has(id))) return false;
+      const now = this.#ctx.now().getTime();
       for (const id of remove) {
         await db.deleteFrom('codecommit_packs').where('repository_id', '=', this.id).where('id', '=', id).execute();
+        const dropped = { repository_id: this.id, id, dropped_at: now };
+        await db.insertInto('codecommit_dropped_packs').values(dropped).execute();
       }
       await db
         .insertInto('codecommit_packs')
@@ -85,11 +96,32 @@ export class DatabaseTruth implements RepositoryTruth {
       return true;
     });
   }
+
+  async droppedPacks(): Promise<readonly DroppedPack[]> {
+    const rows = await tables(this.#ctx)
+      .selectFrom('codecommit_dropped_packs')
+      .select(['id', 'dropped_at'])
+      .where('repository_id', '=', this.id)
+      .execute();
+    return rows.map(({ id, dropped_at }) => ({ id, droppedAt: Number(dropped_at) }));
+  }
+
+  async forgetDropped(packIds: readonly string[]): Promise<void> {
+    if (packIds.length === 0) return;
+    await this.#ctx.tx(async (tx) => {
+      const dropped = tables(tx).deleteFrom('codecommit_dropped_packs').where('repository_id', '=', this.id);
+      await dropped.where('id', 'in', packIds).execute();
+    });
+  }
 }
 
 /** The columns of a pack. */
-export function packRow({ id, objects, bytes }: PackRecord): { id: string; objects: number; bytes: number } {
-  return { id, objects, bytes };
+export function packRow({ id, objects, bytes, sealed }: PackRecord): Omit<PackRow, 'repository_id'> {
+  return { id, objects, bytes, sealed: Number(sealed) };
+}
+
+function packOf({ id, number, bytes, sealed }: StateRow): PackRecord {
+  return { id, objects: Number(number), bytes: Number(bytes), sealed: Number(sealed) !== 0 };
 }
 
 function stateOf(id: string, rows: readonly StateRow[]): RepositoryState {
@@ -99,7 +131,7 @@ function stateOf(id: string, rows: readonly StateRow[]): RepositoryState {
   const packs: PackRecord[] = [];
   for (const row of rows) {
     if (row.kind === 'ref') refs.push({ name: row.name!, id: row.id, peeled: row.peeled });
-    else if (row.kind === 'pack') packs.push({ id: row.id, objects: Number(row.number), bytes: Number(row.bytes) });
+    else if (row.kind === 'pack') packs.push(packOf(row));
   }
   return { generation: Number(repository.number), head: repository.name, refs: sortRefs(refs), packs };
 }

@@ -3,6 +3,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { startServer, type TestServer } from '../../../test/harness.ts';
+import { GRACE_MS } from '../../git/upkeep.ts';
 import type { Context } from '../../kernel/context.ts';
 import { HandClock } from '../../kernel/testing/hand-clock.ts';
 import { tables } from './tables.ts';
@@ -45,7 +46,8 @@ async function withCommits(server: TestServer, count: number): Promise<string> {
 }
 
 test('many packs are found and folded, for every node, and nothing is lost', async (t) => {
-  const server = await startServer(t, { clock: new HandClock(Date.now()) });
+  const clock = new HandClock(Date.now());
+  const server = await startServer(t, { clock });
   const id = await withCommits(server, 18);
   assert.equal(await packsOf(server, id), 18);
   const ctx = contextOf(server);
@@ -53,6 +55,11 @@ test('many packs are found and folded, for every node, and nothing is lost', asy
   await upkeep.reconcile(id, ctx);
   const packs = await packsOf(server, id);
   assert.ok(packs <= 9, `${packs} packs`);
+  assert.equal(await blobsOf(server, id), (18 + 1) * 2);
+  assert.deepEqual(await upkeep.scan!(ctx), []);
+  await clock.advance(GRACE_MS);
+  assert.deepEqual(await upkeep.scan!(ctx), [id]);
+  await upkeep.reconcile(id, ctx);
   assert.equal(await blobsOf(server, id), packs * 2);
   assert.deepEqual(await upkeep.scan!(ctx), []);
   const { files } = await server.root_.codecommit.getFolder({ ...app, folderPath: '/' });

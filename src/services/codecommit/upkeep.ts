@@ -1,10 +1,11 @@
+import { isGitFailure } from '../../git/failure.ts';
+import { GRACE_MS } from '../../git/upkeep.ts';
 import type { Context, Tx } from '../../kernel/context.ts';
 import type { Reconciler } from '../../kernel/service.ts';
-import { gitStoreOf, openRepository } from './git-cache.ts';
+import { gitStoreOf, lockedRepository, repositoryKeysOf } from './git-cache.ts';
 import { removeReviews } from './reviews-removal.ts';
 import { findRepositoryById } from './store.ts';
 import { tables } from './tables.ts';
-import { DatabaseTruth } from './truth.ts';
 
 /** A repository with more packs than this is folded even if nobody uses it on this node. */
 const MOST_PACKS = 16;
@@ -12,15 +13,20 @@ const MOST_PACKS = 16;
 const LAST_SWEEP_MS = 3_600_000;
 
 /**
- * Folds packs that a killed or stopped server has left unfolded. A node that uses a repository does so by itself a few
- * seconds after each change.
+ * Folds packs that a killed or stopped server has left unfolded, and deletes the blobs of those that were folded a while
+ * ago. A node that uses a repository does so by itself a few seconds after each change.
  */
 export const upkeep: Reconciler = {
   name: 'codecommit.upkeep',
   async reconcile(repositoryId, ctx) {
     if ((await findRepositoryById(ctx, repositoryId)) === undefined) return undefined;
     const store = await gitStoreOf(ctx);
-    await store.maintain(await openRepository(ctx, repositoryId));
+    try {
+      await store.maintain(await lockedRepository(ctx, repositoryId));
+    } catch (error) {
+      // Without the key, upkeep waits for the next use of the repository, which brings it.
+      if (!isGitFailure(error, 'key-refused')) throw error;
+    }
     return undefined;
   },
   async scan(ctx) {
@@ -30,7 +36,13 @@ export const upkeep: Reconciler = {
       .groupBy('repository_id')
       .having((e) => e.fn.countAll<number>(), '>', MOST_PACKS)
       .execute();
-    return rows.map(({ repository_id }) => repository_id);
+    const due = await tables(ctx)
+      .selectFrom('codecommit_dropped_packs')
+      .select('repository_id')
+      .distinct()
+      .where('dropped_at', '<=', ctx.now().getTime() - GRACE_MS)
+      .execute();
+    return [...new Set([...rows, ...due].map(({ repository_id }) => repository_id))];
   },
 };
 
@@ -42,6 +54,7 @@ export async function removeRepository(tx: Tx, repositoryId: string, now: Date):
   await db.deleteFrom('codecommit_packs').where('repository_id', '=', repositoryId).execute();
   await db.deleteFrom('codecommit_merge_commits').where('repository_id', '=', repositoryId).execute();
   await removeReviews(tx, repositoryId);
+  await db.deleteFrom('codecommit_dropped_packs').where('repository_id', '=', repositoryId).execute();
   await db
     .insertInto('codecommit_removals')
     .values({ repository_id: repositoryId, removed_at: now.getTime() })
@@ -82,7 +95,8 @@ export const removal: Reconciler = {
 
 async function removeBytes(ctx: Context, repositoryId: string): Promise<void> {
   const store = await gitStoreOf(ctx);
-  await store.remove(new DatabaseTruth(ctx, repositoryId));
+  await store.remove((await lockedRepository(ctx, repositoryId)).truth);
+  (await repositoryKeysOf(ctx)).forget(repositoryId);
   const keys: string[] = [];
   for await (const key of ctx.blobs.list(`git/${repositoryId}`)) keys.push(key);
   for (const key of keys) await ctx.blobs.delete(key);
