@@ -183,9 +183,9 @@ const PRINCIPALS = [
 ];
 
 const principal: fc.Arbitrary<Partial<Statement>> = fc.oneof(
-  fc.constant({ Principal: '*' } as const),
+  fc.constant<Partial<Statement>>({ Principal: '*' }),
   some(PRINCIPALS, 3).map((AWS) => ({ Principal: { AWS } })),
-  fc.constant({ Principal: { Service: ['codebuild.amazonaws.com'] } }),
+  fc.constant<Partial<Statement>>({ Principal: { Service: ['codebuild.amazonaws.com'] } }),
   some(PRINCIPALS.slice(1), 4).map((AWS) => ({ NotPrincipal: { AWS } })),
 );
 
