@@ -80,21 +80,11 @@ function userNameOf(caller: Caller): string | null {
 /** The record as CloudTrail shows it, JSON. */
 function cloudTrailRecord(entry: AuditEntry): string {
   const maxChars = entry.caller.type === 'Anonymous' ? MAX_ANONYMOUS_CHARS : MAX_PARAMETERS_CHARS;
-  const head = JSON.stringify({
-    eventVersion: '1.11',
-    userIdentity: {
-      ...userIdentity(entry.caller, entry.account),
-      ...(entry.invokedBy === undefined ? {} : { invokedBy: entry.invokedBy }),
-    },
-    eventTime: entry.at.toISOString().replace(/\.\d{3}Z$/, 'Z'),
-    eventSource: entry.eventSource,
-    eventName: entry.eventName,
-    awsRegion: entry.region,
-    sourceIPAddress: entry.sourceIp,
-    userAgent: entry.userAgent,
-    errorCode: entry.errorCode,
-    errorMessage: entry.errorMessage?.slice(0, MAX_MESSAGE_CHARS),
-  });
+  const error =
+    entry.errorCode === undefined
+      ? ''
+      : `,"errorCode":${JSON.stringify(entry.errorCode)},"errorMessage":${JSON.stringify((entry.errorMessage ?? '').slice(0, MAX_MESSAGE_CHARS))}`;
+  const head = `{"eventVersion":"1.11","userIdentity":${identityJson(entry)},"eventTime":"${entry.at.toISOString().slice(0, 19)}Z","eventSource":${JSON.stringify(entry.eventSource)},"eventName":${JSON.stringify(entry.eventName)},"awsRegion":${JSON.stringify(entry.region)},"sourceIPAddress":${JSON.stringify(entry.sourceIp)},"userAgent":${JSON.stringify(entry.userAgent)}${error}`;
   const parameters = boundedJson(entry.requestParameters, maxChars);
   const elements = boundedJson(entry.responseElements, maxChars);
   const tail = JSON.stringify({
@@ -110,7 +100,21 @@ function cloudTrailRecord(entry: AuditEntry): string {
     recipientAccountId: entry.account,
     eventCategory: entry.management ? 'Management' : 'Data',
   });
-  return `${head.slice(0, -1)},"requestParameters":${parameters},"responseElements":${elements},${tail.slice(1)}`;
+  return `${head},"requestParameters":${parameters},"responseElements":${elements},${tail.slice(1)}`;
+}
+
+/** Callers are kept as long as their credentials, and each makes many calls. */
+const identities = new WeakMap<Caller, string>();
+
+function identityJson({ caller, account, invokedBy }: AuditEntry): string {
+  if (invokedBy !== undefined) return JSON.stringify({ ...userIdentity(caller, account), invokedBy });
+  if (caller.account !== account) return JSON.stringify(userIdentity(caller, account));
+  let json = identities.get(caller);
+  if (json === undefined) {
+    json = JSON.stringify(userIdentity(caller, account));
+    identities.set(caller, json);
+  }
+  return json;
 }
 
 /** @param account whose record it is: the owner of a resource hears of a caller from elsewhere no more than his account */

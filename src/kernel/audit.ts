@@ -7,14 +7,15 @@ import { type DatabaseKind, upsertStatement } from './store/dialect.ts';
 import type { AuditTable } from './store/kernel-tables.ts';
 import { commonFault } from './wire/errors.ts';
 
-const FLUSH_DELAY_MS = 50;
+/** Each batch is a commit, which waits for the disk: under load a longer delay makes fewer of them. */
+const FLUSH_DELAY_MS = 200;
 const RETRY_MS = 1_000;
 const FLUSH_ROWS = 500;
 const MAX_PENDING = 10_000;
 
 /**
  * The record of every call. A mutating call's row is written in the transaction of its change; its outcome, and the rows
- * of calls that change nothing, follow in batches within 50 ms. What cannot be written waits, up to a limit from which on
+ * of calls that change nothing, follow in batches within 200 ms. What cannot be written waits, up to a limit from which on
  * calls are refused.
  */
 export class AuditTrail {

@@ -106,6 +106,8 @@ export interface Context {
   /** Peer address of the request, or the service's name for calls from inside. */
   readonly sourceIp: string;
   readonly userAgent: string;
+  /** `Referer` of the request, for `aws:Referer`; a service that acts for the caller has none. */
+  readonly referer?: string | undefined;
   /** How the request was signed; absent for unsigned requests and for what services do by themselves. */
   readonly signature: RequestSignature | undefined;
   /** `1.3`, for a request that came over TLS. */

@@ -49,6 +49,7 @@ export interface CallFrame {
   requestId: string;
   sourceIp: string;
   userAgent: string;
+  referer?: string | undefined;
   /** Services that act for the caller, the first one first. */
   calledVia?: readonly string[];
   signature?: RequestSignature | undefined;
@@ -193,6 +194,9 @@ class KernelContext implements Context {
   get userAgent() {
     return this.#frame.userAgent;
   }
+  get referer() {
+    return this.#frame.referer;
+  }
   get signal() {
     return this.#frame.signal();
   }
@@ -294,6 +298,7 @@ class KernelContext implements Context {
     const frame = { ...this.#frame, caller, sourceIp: options.service, userAgent: options.service };
     delete frame.firstTransaction;
     delete frame.calledVia;
+    delete frame.referer;
     delete frame.signature;
     delete frame.tlsVersion;
     return new KernelContext(this.#kernel, frame);
@@ -316,6 +321,7 @@ class KernelContext implements Context {
     const calledVia = [...this.calledVia, service];
     const frame = { ...this.#frame, calledVia, sourceIp: service, userAgent: service };
     delete frame.firstTransaction;
+    delete frame.referer;
     return new KernelContext(this.#kernel, frame);
   }
 

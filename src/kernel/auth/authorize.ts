@@ -23,7 +23,12 @@ export async function authorizeCall(identity: IdentitySource, ctx: Context, call
   const known = caller.type === 'IAMUser' || caller.type === 'AssumedRole' || caller.type === 'FederatedUser';
   const policies = known ? await identity.policiesOf(caller) : NO_POLICIES;
   const principal = principalOf(caller);
-  const global = globalKeys(ctx, policies);
+  // Made once, when the first policy asks for a key.
+  let made: Keys | undefined;
+  const global = () => {
+    made ??= globalKeys(ctx, policies);
+    return made;
+  };
   for (const resource of call.resources) {
     const resourceAccount = resource.account ?? (parseArn(resource.arn)?.account || caller.account);
     const tags = await resourceTags(resource, policies);
@@ -127,6 +132,7 @@ function globalKeys(ctx: Context, policies: CallerPolicies): Keys {
     'aws:RequestedRegion': ctx.region,
     'aws:SecureTransport': String(ctx.publicUrl.startsWith('https:')),
     'aws:UserAgent': ctx.userAgent,
+    'aws:Referer': ctx.referer,
     'aws:ViaAWSService': String(ctx.calledVia.length > 0),
     // A service that works as a role has no network address of its own.
     'aws:SourceIp': /^[0-9a-f.:]+$/i.test(ctx.sourceIp) ? ctx.sourceIp : undefined,
@@ -143,6 +149,7 @@ function globalKeys(ctx: Context, policies: CallerPolicies): Keys {
   } else if (caller.type === 'AWSService') {
     keys['aws:PrincipalIsAWSService'] = 'true';
     keys['aws:PrincipalServiceName'] = caller.service;
+    keys['aws:PrincipalServiceNamesList'] = [caller.service];
     keys['aws:SourceAccount'] = caller.account;
     keys['aws:SourceArn'] = caller.sourceArn;
   } else if (caller.type === 'WebIdentityUser' || caller.type === 'SAMLUser') {

@@ -4,15 +4,18 @@ import type { VariableResolver } from './wildcard.ts';
 /** Condition keys of a request, as callers give them: names in any case, one value or several. */
 export type ConditionKeys = Readonly<Record<string, string | readonly string[] | undefined>>;
 
+/** Keys, or what makes them: most policies ask for none. */
+export type KeySource = ConditionKeys | (() => ConditionKeys);
+
 const NO_VALUES: readonly string[] = [];
 
 /** The condition keys of one request, looked up without regard to case. */
 export class ConditionContext {
-  readonly #sources: readonly ConditionKeys[];
+  readonly #sources: readonly KeySource[];
   #byName: Map<string, readonly string[]> | undefined;
 
-  /** @param sources later ones replace keys of earlier ones; they are read only when a policy asks for a key. */
-  constructor(...sources: readonly ConditionKeys[]) {
+  /** @param sources later ones replace keys of earlier ones; they are made and read only when a policy asks for a key. */
+  constructor(...sources: readonly KeySource[]) {
     this.#sources = sources;
   }
 
@@ -30,7 +33,8 @@ export class ConditionContext {
 
   #index(): Map<string, readonly string[]> {
     const byName = new Map<string, readonly string[]>();
-    for (const source of this.#sources) {
+    for (const made of this.#sources) {
+      const source = typeof made === 'function' ? made() : made;
       for (const name of Object.keys(source)) {
         const value = source[name];
         if (value !== undefined) byName.set(name.toLowerCase(), typeof value === 'string' ? [value] : value);

@@ -88,8 +88,16 @@ export function checkCredential(
 
 const BASIC = /^(\d{4})(\d{2})(\d{2})T(\d{2})(\d{2})(\d{2})Z$/;
 
+let lastTime = { text: '', ms: Number.NaN };
+
 /** Epoch ms of `YYYYMMDDTHHMMSSZ`, NaN when it is not one or names a day that does not exist. */
 export function parseBasicTime(text: string): number {
+  // Requests come many a second, so most of them carry the time of the one before.
+  if (text !== lastTime.text) lastTime = { text, ms: readBasicTime(text) };
+  return lastTime.ms;
+}
+
+function readBasicTime(text: string): number {
   const match = BASIC.exec(text);
   if (match === null) return Number.NaN;
   const [, year, month, day, hour, minute, second] = match;

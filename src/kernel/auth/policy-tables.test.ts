@@ -228,7 +228,6 @@ const WILDCARDS: readonly (readonly ['action' | 'resource', string, string, bool
   ['action', 's3:GetObject?', 's3:GetObject', false],
   ['action', 's3:GetObject', 's3:GetObjectAcl', false],
   ['action', 's3:Get', 's3:GetObject', false],
-  ['action', 's3:${aws:username}', 's3:alice', false],
   ['resource', 'arn:aws:s3:::bucket/*', 'arn:aws:s3:::bucket/a/b', true],
   ['resource', 'arn:aws:s3:::bucket/*', 'arn:aws:s3:::bucket', false],
   ['resource', 'arn:aws:s3:::bucket*', 'arn:aws:s3:::bucket-of-another', true],

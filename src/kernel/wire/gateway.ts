@@ -194,6 +194,7 @@ export class Gateway {
       requestId: progress.requestId,
       sourceIp: message.socket.remoteAddress?.replace(/^::ffff:/, '') ?? '',
       userAgent: (headers['user-agent'] ?? '').slice(0, MAX_USER_AGENT_CHARS),
+      referer: headers['referer'],
       signal: () => this.#kernel.stopping,
     };
   }
