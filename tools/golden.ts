@@ -1,7 +1,7 @@
 /** `npm run golden` writes the golden files and the README's table of services anew; the diff is what a review looks at. */
 import { readFileSync, writeFileSync } from 'node:fs';
-import { authorizationGolden } from '../test/golden/authorization.ts';
-import { makeSamples, nobody } from '../test/golden/samples.ts';
+import { authorizationGolden } from '../test/authorization/golden.ts';
+import { makeSamples, nobody } from '../test/authorization/samples.ts';
 import { startServer } from '../test/harness.ts';
 import { operationsGolden, README_END, README_START, serviceTable } from './golden-files.ts';
 

@@ -7,7 +7,7 @@ import { validInput } from '../../src/kernel/testing/valid-input.ts';
 import type { Shape, StructureShape } from '../../src/kernel/wire/shape.ts';
 import { violations } from '../../src/kernel/wire/validate.ts';
 import { services } from '../../src/services.ts';
-import { CANARY, type Made, makeSamples } from '../golden/samples.ts';
+import { CANARY, type Made, makeSamples } from '../authorization/samples.ts';
 import { startServer, type TestServer } from '../harness.ts';
 
 const THEIRS = '999999999999';

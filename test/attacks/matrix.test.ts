@@ -6,8 +6,8 @@ import { type RawAnswer, type SigningKeys, send, signedHeaders } from '../../src
 import { type SdkRequest, SdkWire } from '../../src/kernel/testing/sdk-wire.ts';
 import { validInput } from '../../src/kernel/testing/valid-input.ts';
 import { services } from '../../src/services.ts';
-import { authorizationGolden } from '../golden/authorization.ts';
-import { CANARY, type Made, makeSamples, nobody } from '../golden/samples.ts';
+import { authorizationGolden } from '../authorization/golden.ts';
+import { CANARY, type Made, makeSamples, nobody } from '../authorization/samples.ts';
 import { ALLOW_ALL, startServer, type TestServer } from '../harness.ts';
 
 /** What IAM is not asked for before the call: what anybody may, and what is asked for each part of the call. */
@@ -135,7 +135,7 @@ test('X2: every operation of every service × who may not call it', async (t) =>
   await t.test('the golden file says what each operation asks of IAM', async () => {
     assert.equal(golden, await authorizationGolden(made, nobody(server)), 'run npm run golden');
     const unknown = golden.split('\n').filter((line) => line.includes(' ! '));
-    assert.deepEqual(unknown, [], 'samples are missing: add them to test/golden/samples.ts');
+    assert.deepEqual(unknown, [], 'samples are missing: add them to test/authorization/samples.ts');
   });
   const all = await implementedOperations(golden, made);
   assert.ok(all.length > 250);

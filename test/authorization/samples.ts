@@ -1,5 +1,5 @@
-import type { Samples } from '../../src/kernel/testing/valid-input.ts';
 import type { Context } from '../../src/kernel/context.ts';
+import type { Samples } from '../../src/kernel/testing/valid-input.ts';
 import type { TestServer } from '../harness.ts';
 
 const ACCOUNT = '123456789012';
@@ -25,6 +25,7 @@ export type AllSamples = Readonly<Record<string, Samples>>;
 
 /** What was made for the samples, and the ids that the server gave to it, with names for them. */
 export interface Made {
+  readonly account: string;
   readonly samples: AllSamples;
   readonly names: Readonly<Record<string, string>>;
 }
@@ -110,7 +111,7 @@ export async function makeSamples({ root_ }: TestServer): Promise<Made> {
     codecommit: { ...SAMPLES['codecommit'], commentId, inReplyTo: commentId },
     kms: { ...SAMPLES['kms'], ...keys },
   };
-  return { samples, names: { [KeyId]: 'sample' } };
+  return { account: ACCOUNT, samples, names: { [KeyId]: 'sample' } };
 }
 
 /** A pull request of the sample repository, with a comment; answers the comment's id. */
