@@ -303,3 +303,19 @@ test('uploads from forms', async (t) => {
     }
   });
 });
+
+test('a refusal reaches a browser that is still sending its file', async (t) => {
+  const server = await startServer(t);
+  await server.root_.s3.createBucket({ Bucket });
+  const headers = { 'content-type': `multipart/form-data; boundary=${BOUNDARY}` };
+  const body = bodyOf([
+    ['key', 'large'],
+    ['file', 'x'.repeat(2_000_000), 'a'],
+  ]);
+  for (let turn = 0; turn < 5; turn++) {
+    const denied = await send(server.url, { method: 'POST', path: `/${Bucket}`, headers, body });
+    assert.equal(denied.status, 403);
+    const absent = await send(server.url, { method: 'POST', path: '/no-such-bucket', headers, body });
+    assert.equal(absent.status, 404);
+  }
+});

@@ -8,6 +8,8 @@ import { Fault } from '../../kernel/fault.ts';
 import type { Route } from '../../kernel/service.ts';
 import { faultAnswer, spellFault } from '../../kernel/wire/fault-answer.ts';
 import type { Exchange, HttpRequest } from '../../kernel/wire/http.ts';
+import { CONNECTION_LIMITS } from '../../kernel/wire/limits.ts';
+import { lingerOver } from '../../kernel/wire/send.ts';
 import { operationSchemas, operationShape } from '../../kernel/wire/shape.ts';
 import { escapeXml, readXmlBody } from '../../kernel/wire/xml-value.ts';
 import { MAX_KEY_BYTES, readAddress } from './address.ts';
@@ -42,7 +44,11 @@ export function postRoute(publicHosts: ReadonlySet<string>): Route {
         answer = { status, headers, body: body as string };
       }
       const { status, headers, body } = answer;
-      if (!request.message.complete) headers['connection'] = 'close';
+      // What still comes is read: a connection that closes on unread bytes takes the answer with it.
+      if (!request.message.complete) {
+        request.message.unpipe();
+        lingerOver(request.message, CONNECTION_LIMITS, ctx.clock);
+      }
       headers['x-amz-request-id'] = ctx.requestId;
       headers['content-length'] = String(Buffer.byteLength(body));
       response.writeHead(status, { ...shared, ...headers }).end(body);
