@@ -295,7 +295,9 @@ class KernelContext implements Context {
 
   async as(roleArn: string, options: RoleOptions): Promise<Context> {
     const { caller } = await this.#assume(roleArn, options);
-    const frame = { ...this.#frame, caller, sourceIp: options.service, userAgent: options.service };
+    // A role of another account works in that account.
+    const { account } = caller;
+    const frame = { ...this.#frame, caller, account, sourceIp: options.service, userAgent: options.service };
     delete frame.firstTransaction;
     delete frame.calledVia;
     delete frame.referer;

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
+import type * as codecommitSdk from '@aws-sdk/client-codecommit';
 import { type Clients, startServer, type TestServer } from '../harness.ts';
 
 const document = (...Statement: object[]) => JSON.stringify({ Version: '2012-10-17', Statement });
@@ -237,6 +238,38 @@ test('a bucket policy lets another account in, whose own policies decide who of 
   await get(b.root);
   await assert.rejects(get(idle), { name: 'AccessDenied' });
   await assert.rejects(reader.s3.putObject({ Bucket: 'shared', Key: 'k', Body: 'x' }), { name: 'AccessDenied' });
+});
+
+test('a service that assumes a role of another account works in that account', async (t) => {
+  const server = await startServer(t);
+  const b = await server.account('b');
+  await b.root.codecommit.createRepository({ repositoryName: 'theirs' });
+  await b.root.iam.createRole({
+    RoleName: 'Action',
+    AssumeRolePolicyDocument: trust(
+      { Service: 'codepipeline.amazonaws.com' },
+      { StringEquals: { 'aws:SourceAccount': '123456789012' } },
+    ),
+  });
+  await b.root.iam.putRolePolicy({ RoleName: 'Action', PolicyName: 'p', PolicyDocument: allow('codecommit:*') });
+  const service = server.kernel.serviceContext('codepipeline.amazonaws.com');
+  const role = await service.as(`arn:aws:iam::${b.id}:role/Action`, {
+    service: 'codepipeline.amazonaws.com',
+    sessionName: 'release',
+    sourceArn: 'arn:aws:codepipeline:us-east-1:123456789012:release',
+  });
+  const { repositories } = await role.call<typeof codecommitSdk, 'ListRepositories'>(
+    'codecommit',
+    'ListRepositories',
+    {},
+  );
+  assert.deepEqual(
+    repositories?.map(({ repositoryName }) => repositoryName),
+    ['theirs'],
+  );
+  const foreign = server.kernel.serviceContext('codepipeline.amazonaws.com', '999999999999');
+  const options = { service: 'codepipeline.amazonaws.com', sessionName: 'release' };
+  await assert.rejects(foreign.as(`arn:aws:iam::${b.id}:role/Action`, options), { name: 'AccessDenied' });
 });
 
 test('a closed account is shut: keys, sessions, roles and git passwords; opened again they work', async (t: TestContext) => {
