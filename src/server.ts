@@ -5,13 +5,14 @@ import type { Config } from './kernel/config.ts';
 import { type Ids, systemIds } from './kernel/ids.ts';
 import { createLogger } from './kernel/log.ts';
 import { Kernel } from './kernel/runtime.ts';
-import { loadRootKey, Secrets } from './kernel/secrets.ts';
+import { Secrets } from './kernel/secrets.ts';
 import type { Service } from './kernel/service.ts';
 import { FolderBlobStore } from './kernel/store/blobs.ts';
 import { loadRootCredentials, type RootCredentials, takeDataFolder } from './kernel/store/data-folder.ts';
 import { Database } from './kernel/store/database.ts';
 import { kernelMigrations } from './kernel/store/kernel-tables.ts';
 import { type Migrations, migrate } from './kernel/store/migrate.ts';
+import { openRootKey } from './kernel/store/root-key.ts';
 import { Gateway } from './kernel/wire/gateway.ts';
 import { CONNECTION_LIMITS } from './kernel/wire/limits.ts';
 import { listen } from './kernel/wire/listen.ts';
@@ -91,7 +92,7 @@ async function openKernel(
   ids: Ids,
   given?: Database,
 ): Promise<Kernel> {
-  const secrets = new Secrets(await loadRootKey(join(config.data, 'root.key')));
+  const secrets = new Secrets(await openRootKey(config));
   const blobs = new FolderBlobStore(join(config.data, 'blobs'));
   await blobs.open();
   const database =

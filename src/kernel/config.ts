@@ -22,6 +22,12 @@ export interface Config {
   rootSecretAccessKey: string;
   /** Folder of git's cache, which holds packs in plain; empty for memory-backed storage where there is room. */
   gitCache: string;
+  /** The key that seals all others: base64 of 32 bytes, or empty to keep it in the data folder. */
+  rootKey: string;
+  /** ARN of a key of an external KMS under which the root key is kept, or empty. */
+  rootKmsKey: string;
+  /** Address of that KMS; AWS's own when empty. */
+  rootKmsEndpoint: string;
   executor: 'auto' | 'process';
   /** Days that recorded calls are kept. */
   auditRetentionDays: number;
@@ -61,6 +67,12 @@ function matching(pattern: RegExp, what: string): (value: string) => string {
     if (pattern.test(value)) return value;
     throw new Error(`must be ${what}`);
   };
+}
+
+function rootKey(value: string): string {
+  const bytes = Buffer.from(value, 'base64');
+  if (value === '' || (bytes.length === 32 && bytes.toString('base64') === value)) return value;
+  throw new Error('must be 32 bytes in base64');
 }
 
 function setting<K extends keyof Config>(
@@ -108,6 +120,20 @@ export const SETTINGS = [
     '',
     'folder of the git cache, which is not encrypted; memory where there is room, else the data folder, when empty',
     (value) => (value === '' ? '' : resolve(value)),
+  setting('rootKey', 'root-key', '', 'key that seals all others, base64 of 32 bytes; a file when empty', rootKey),
+  setting(
+    'rootKmsKey',
+    'root-kms-key',
+    '',
+    'ARN of an external KMS key under which the root key is kept',
+    matching(/^(?:arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key\/[0-9a-zA-Z-]+)?$/, 'the ARN of a KMS key'),
+  ),
+  setting(
+    'rootKmsEndpoint',
+    'root-kms-endpoint',
+    '',
+    "address of that KMS; AWS's own when empty",
+    matching(/^(?:https?:\/\/\S+)?$/, 'an http or https address'),
   ),
   setting('executor', 'executor', 'auto', 'where builds run: auto or process', oneOf('auto', 'process')),
   setting('maxConcurrentBuilds', 'max-concurrent-builds', '20', 'builds that run at once', whole(1, 1000)),
@@ -135,13 +161,17 @@ export function readConfig(
     try {
       config[key] = read(value);
     } catch (error) {
-      throw new Error(`${fromFlag === undefined ? variable : `--${flag}`}=${value}: ${(error as Error).message}`);
+      const shown = key === 'rootKey' ? '(hidden)' : value;
+      throw new Error(`${fromFlag === undefined ? variable : `--${flag}`}=${shown}: ${(error as Error).message}`);
     }
   }
   const { rootAccessKeyId, rootSecretAccessKey } = config as unknown as Config;
   if ((rootAccessKeyId === '') !== (rootSecretAccessKey === '')) {
     throw new Error('SLIPWAY_ROOT_ACCESS_KEY_ID and SLIPWAY_ROOT_SECRET_ACCESS_KEY go together: set both or neither');
   }
+  const { rootKey: plain, rootKmsKey, rootKmsEndpoint } = config as unknown as Config;
+  if (plain !== '' && rootKmsKey !== '') throw new Error('--root-key and --root-kms-key: give one of them');
+  if (rootKmsEndpoint !== '' && rootKmsKey === '') throw new Error('--root-kms-endpoint needs --root-kms-key');
   const { tlsCert, tlsKey } = config as unknown as Config;
   if ((tlsCert === '') !== (tlsKey === ''))
     throw new Error('--tls-cert and --tls-key go together: give both or neither');

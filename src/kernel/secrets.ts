@@ -2,7 +2,9 @@ import { createCipheriv, createDecipheriv, createHmac, hkdfSync } from 'node:cry
 import { systemIds } from './ids.ts';
 import { readOrMake } from './store/durable-file.ts';
 
-const KEY_BYTES = 32;
+/** Bytes of a root key. */
+export const ROOT_KEY_BYTES = 32;
+const KEY_BYTES = ROOT_KEY_BYTES;
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 

@@ -24,6 +24,12 @@ export async function readOrMake(path: string, make: () => string): Promise<stri
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
   }
   const text = make();
+  await replaceFile(path, text);
+  return text;
+}
+
+/** Writes a file that only its owner may read (0600). A crash leaves the former file or the new one, whole. */
+export async function replaceFile(path: string, text: string): Promise<void> {
   const temporary = `${path}.new`;
   await rm(temporary, { force: true });
   const file = await open(temporary, 'wx', 0o600);
@@ -35,5 +41,4 @@ export async function readOrMake(path: string, make: () => string): Promise<stri
   }
   await rename(temporary, path);
   await syncFolder(dirname(path));
-  return text;
 }
