@@ -13,6 +13,7 @@ import {
   identity,
   OTHER_ACCOUNT,
   policy,
+  type Question,
   ROOT,
   resource,
   SERVICE,
@@ -230,6 +231,39 @@ test('root may do everything in its account but what a policy of the resource de
     }),
     true,
   );
+});
+
+test('a grant is an Allow of its own: without identity policies, across accounts, but not before a deny', () => {
+  const decides = { resourcePolicyDecides: true, resourcePolicy: resource({ Principal: account(OTHER_ACCOUNT) }) };
+  const cases: [what: string, question: Question, isAllowed: boolean][] = [
+    ['no grant', { ...decides }, false],
+    ['to the user himself', { ...decides, granted: 'self' }, true],
+    ['to the user, in another account', { ...decides, granted: 'self', resourceAccount: OTHER_ACCOUNT }, true],
+    ['to the account: its own policies decide', { ...decides, granted: 'account' }, false],
+    ['to the account, and they allow', { ...decides, granted: 'account', identityPolicies: [ALLOW] }, true],
+    ['denied by identity', { ...decides, granted: 'self', identityPolicies: [DENY] }, false],
+    [
+      'denied by resource',
+      { ...decides, granted: 'self', resourcePolicy: resource({ Principal: '*', Effect: 'Deny' }) },
+      false,
+    ],
+    ['denied by boundary', { ...decides, granted: 'self', boundary: DENY }, false],
+    ['to the role of a session', { ...decides, principal: SESSION, granted: 'role' }, true],
+    [
+      'to the role, in another account',
+      { ...decides, principal: SESSION, granted: 'role', resourceAccount: OTHER_ACCOUNT },
+      true,
+    ],
+    [
+      'to the role, beyond the session policy',
+      { ...decides, principal: SESSION, granted: 'role', sessionPolicies: [SILENT] },
+      false,
+    ],
+    ['to the role, beyond the boundary', { ...decides, principal: SESSION, granted: 'role', boundary: SILENT }, false],
+    ['to the session itself', { ...decides, principal: SESSION, granted: 'self', sessionPolicies: [SILENT] }, true],
+    ['to a service', { ...decides, principal: SERVICE, granted: 'self' }, true],
+  ];
+  for (const [what, question, isAllowed] of cases) assert.equal(allowed(question), isAllowed, what);
 });
 
 test('I4: variables in resources: per user, never as wildcards, never widening an Allow', () => {

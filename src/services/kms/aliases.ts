@@ -9,6 +9,7 @@ import { changeKeys, findAliasTarget } from './key-cache.ts';
 import { callerConditions } from './key-conditions.ts';
 import { aliasArn } from './key-ids.ts';
 import { keyRow, requireState } from './key-states.ts';
+import { PREDEFINED_ALIASES } from './managed-keys.ts';
 import { invalidMarker } from './markers.ts';
 import type { AliasTable, KmsTables } from './tables.ts';
 
@@ -140,19 +141,30 @@ export const ListAliases: Op<'ListAliases'> = {
       .orderBy('name')
       .limit(limit + 1)
       .execute();
-    const { items, token } = page(ctx, scope, rows, limit, ({ name }) => name);
+    const listed = key === undefined ? withPredefined(rows, after) : rows;
+    const { items, token } = page(ctx, scope, listed, limit, ({ name }) => name);
     return {
-      Aliases: items.map(aliasEntry),
+      Aliases: items.map((row) => aliasEntry(ctx, row)),
       Truncated: token !== undefined,
       ...(token === undefined ? {} : { NextMarker: token }),
     };
   },
 };
 
-function aliasEntry(row: AliasTable): sdk.AliasListEntry {
+type ListedAlias = AliasTable | { readonly name: string };
+
+/** AWS lists its own aliases also where no key was needed yet; they have no target then. */
+function withPredefined(rows: readonly AliasTable[], after: string): ListedAlias[] {
+  const known = new Set(rows.map(({ name }) => name));
+  const missing = PREDEFINED_ALIASES.filter((name) => name > after && !known.has(name)).map((name) => ({ name }));
+  return [...rows, ...missing].sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+function aliasEntry(ctx: Context, row: ListedAlias): sdk.AliasListEntry {
+  const shown = { AliasName: row.name, AliasArn: aliasArn(ctx.region, ctx.account, row.name) };
+  if (!('key_arn' in row)) return shown;
   return {
-    AliasName: row.name,
-    AliasArn: aliasArn(row.region, row.account, row.name),
+    ...shown,
     TargetKeyId: row.key_arn.slice(row.key_arn.indexOf(':key/') + 5),
     CreationDate: new Date(row.created_at),
     LastUpdatedDate: new Date(row.updated_at),

@@ -118,7 +118,18 @@ test('lists come in pages whose markers are bound to them', async (t) => {
   assert.deepEqual(seen, [...made].sort());
   const { NextMarker } = await kms.listAliases({ Limit: 1 });
   await refused(kms.listKeys({ Marker: NextMarker! }), 'InvalidMarkerException');
-  assert.deepEqual((await kms.listAliases({ Marker: NextMarker! })).Aliases!.length, 2);
+  const rest = (await kms.listAliases({ Marker: NextMarker! })).Aliases!;
+  const own = rest.filter(({ AliasName }) => !AliasName!.startsWith('alias/aws/'));
+  assert.deepEqual(
+    own.map(({ AliasName }) => AliasName),
+    ['alias/b', 'alias/c'],
+  );
+  // Those of AWS are there before their keys, as data sources of Terraform expect them.
+  const s3 = rest.find(({ AliasName }) => AliasName === 'alias/aws/s3');
+  assert.deepEqual([s3!.AliasArn, s3!.TargetKeyId], ['arn:aws:kms:us-east-1:123456789012:alias/aws/s3', undefined]);
+  const { KeyMetadata } = await kms.describeKey({ KeyId: s3!.AliasArn! });
+  const { Aliases } = await kms.listAliases({});
+  assert.equal(Aliases!.find(({ AliasName }) => AliasName === 'alias/aws/s3')!.TargetKeyId, KeyMetadata!.KeyId);
   assert.deepEqual((await clients(root_.keys, 'eu-west-1').kms.listKeys({})).Keys, []);
 });
 

@@ -25,6 +25,11 @@ const DESCRIPTIONS: Readonly<Record<string, string>> = {
   ssm: 'Default key that protects my SSM parameters when no other key is defined',
 };
 
+/** Aliases that every account has, whether or not there is a key behind them yet. Sorted. */
+export const PREDEFINED_ALIASES: readonly string[] = Object.keys(DESCRIPTIONS)
+  .map((service) => `alias/aws/${service}`)
+  .sort();
+
 /**
  * Makes the AWS managed key behind an alias such as `alias/aws/s3` when it is used for the first time: by its service
  * on behalf of a caller, or by DescribeKey, as AWS does.
