@@ -77,6 +77,7 @@ const SAMPLES: AllSamples = {
     UserName: 'sample',
   },
   kms: {
+    KeyMaterialId: '0'.repeat(64),
     AliasName: 'alias/sample',
     'CreateAlias.AliasName': 'alias/another',
     Policy: SAMPLE_POLICY,

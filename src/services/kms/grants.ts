@@ -249,16 +249,13 @@ export const RevokeGrant: Op<'RevokeGrant'> = {
   },
 };
 
-/** The grant that RetireGrant means: by its token, or by key and id. */
+/** The grant that RetireGrant means: by key and id, or by its token. */
 function namedGrant(ctx: Context, input: sdk.RetireGrantCommandInput): { keyId: string; grantId: string } {
   const { GrantToken, KeyId, GrantId } = input;
-  if (GrantToken !== undefined && KeyId === undefined && GrantId === undefined) {
-    const { keyArn, grantId } = readGrantToken(ctx, GrantToken);
-    return { keyId: keyArn, grantId };
-  }
-  if (GrantToken === undefined && KeyId !== undefined && GrantId !== undefined)
-    return { keyId: KeyId, grantId: GrantId };
-  throw invalid('Specify either a grant token, or a key ARN and a grant ID.');
+  if (KeyId !== undefined && GrantId !== undefined) return { keyId: KeyId, grantId: GrantId };
+  if (GrantToken === undefined) throw invalid('Specify either a grant token, or a key ARN and a grant ID.');
+  const { keyArn, grantId } = readGrantToken(ctx, GrantToken);
+  return { keyId: keyArn, grantId };
 }
 
 export const RetireGrant: Op<'RetireGrant'> = {
