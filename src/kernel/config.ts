@@ -120,6 +120,7 @@ export const SETTINGS = [
     '',
     'folder of the git cache, which is not encrypted; memory where there is room, else the data folder, when empty',
     (value) => (value === '' ? '' : resolve(value)),
+  ),
   setting('rootKey', 'root-key', '', 'key that seals all others, base64 of 32 bytes; a file when empty', rootKey),
   setting(
     'rootKmsKey',
