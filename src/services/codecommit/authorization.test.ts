@@ -61,6 +61,7 @@ const CALLS: Record<string, object> = {
   ListApprovalRuleTemplates: {},
   ListAssociatedApprovalRuleTemplatesForRepository: app,
   ListBranches: app,
+  ListFileCommitHistory: { ...app, filePath: 'a' },
   ListPullRequests: app,
   ListRepositories: {},
   ListRepositoriesForApprovalRuleTemplate: template,
