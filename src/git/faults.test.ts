@@ -1,0 +1,130 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { createCipheriv } from 'node:crypto';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { promisify } from 'node:util';
+import fc from 'fast-check';
+import { eventually } from '../kernel/testing/eventually.ts';
+import { GitClient, startGitServer, temporaryFolder, workingCopy } from './harness.ts';
+
+const run = promisify(execFile);
+/** A release run sends thousands: `SLIPWAY_TEST_MALFORMED=10000`. */
+const MALFORMED = Number(process.env['SLIPWAY_TEST_MALFORMED'] ?? 300);
+const LARGE_BYTES = 64 * 1024 * 1024;
+/** What a push of {@link LARGE_BYTES} may add to the memory of the process: pieces on their way, never the whole. */
+const MOST_GROWTH_BYTES = 48 * 1024 * 1024;
+
+/** Bytes that no compression shrinks, the same at every run. */
+function noise(bytes: number): Buffer {
+  return createCipheriv('aes-128-ctr', Buffer.alloc(16, 'noise'), Buffer.alloc(16)).update(Buffer.alloc(bytes));
+}
+
+async function descriptors(): Promise<number> {
+  return (await readdir('/proc/self/fd')).length;
+}
+
+test('malformed requests by the hundred leave no process, no descriptor and a server that works', async (t) => {
+  const server = await startGitServer(t);
+  const alice = await workingCopy(t, server, 'r1');
+  await alice.commitFile('a', '1');
+  await alice.run('push', '-q', 'origin', 'main');
+  const tip = await alice.run('rev-parse', 'HEAD');
+  const line = (text: string) => `${(text.length + 4).toString(16).padStart(4, '0')}${text}`;
+  const pieces = fc.oneof(
+    fc.constantFrom('0000', '0001', '0002', 'ffff', '0004', 'PACK', '\0', 'command=fetch', 'command=ls-refs', 'done'),
+    fc.constantFrom(`want ${tip}\n`, `have ${tip}\n`, 'deepen 1', 'filter blob:none', 'ofs-delta').map(line),
+    fc.constant(line(`${tip} ${tip} refs/heads/main\0report-status atomic`)),
+    fc.string({ maxLength: 40 }).map(line),
+    fc.string({ maxLength: 40 }),
+  );
+  const bodies = fc.array(pieces, { maxLength: 12 }).map((parts) => Buffer.from(parts.join(''), 'latin1'));
+  const before = process.platform === 'linux' ? await descriptors() : 0;
+  const services = ['git-upload-pack', 'git-receive-pack'];
+  const requests = fc.sample(fc.tuple(fc.constantFrom(...services), fc.boolean(), bodies), {
+    numRuns: MALFORMED,
+    seed: 20_261_128,
+  });
+  const send = async ([service, isV2, body]: (typeof requests)[number]) => {
+    const headers = {
+      'content-type': `application/x-${service}-request`,
+      ...(isV2 ? { 'git-protocol': 'version=2' } : {}),
+    };
+    const answer = await fetch(`${server.url}/r1/${service}`, { method: 'POST', headers, body: new Uint8Array(body) });
+    await answer.arrayBuffer();
+    assert.ok([200, 400, 413, 500].includes(answer.status), String(answer.status));
+  };
+  for (let at = 0; at < requests.length; at += 8) await Promise.all(requests.slice(at, at + 8).map(send));
+  // The reader may stay.
+  await eventually(() => server.store.surroundings.git.running <= 1);
+  if (process.platform === 'linux') {
+    // Idle connections and the reader.
+    await eventually(async () => (await descriptors()) <= before + 40);
+  }
+  assert.deepEqual(await readdir(join(server.folder, 'cache', 'quarantine')), []);
+  const bob = new GitClient(await temporaryFolder(t));
+  await bob.run('clone', '-q', server.remote('r1'), '.');
+  assert.equal(await bob.run('rev-parse', 'HEAD'), tip);
+});
+
+test('a large pack goes in and out in flat memory', async (t) => {
+  const server = await startGitServer(t);
+  const alice = await workingCopy(t, server, 'r1');
+  alice.config.push('core.compression=0', 'pack.compression=0');
+  await alice.commitFile('small', '1');
+  await alice.run('push', '-q', 'origin', 'main');
+  await writeFile(join(alice.folder, 'large'), noise(LARGE_BYTES));
+  await alice.run('add', 'large');
+  await alice.run('commit', '-q', '-m', 'large');
+  const before = process.memoryUsage().rss;
+  let most = before;
+  const watch = setInterval(() => {
+    most = Math.max(most, process.memoryUsage().rss);
+  }, 20);
+  t.after(() => clearInterval(watch));
+  await alice.run('push', '-q', 'origin', 'main');
+  const repository = server.store.repository(server.truths.truth('r1'));
+  // From the sealed blob, not from what the push left in the cache.
+  await repository.removeCache();
+  const bob = new GitClient(await temporaryFolder(t));
+  await bob.run('clone', '-q', '--no-checkout', server.remote('r1'), '.');
+  await bob.run('fsck', '--full', '--strict');
+  const grown = most - before;
+  t.diagnostic(`${Math.round(grown / 1024 ** 2)} MiB`);
+  assert.ok(grown < MOST_GROWTH_BYTES, `${Math.round(grown / 1024 ** 2)} MiB more`);
+});
+
+test('a disk that fills in the midst of a push refuses it, keeps what was there, and works again with room', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'slipway-git-disk-'));
+  try {
+    await run('mount', ['-t', 'tmpfs', '-o', 'size=8m', 'tmpfs', folder]);
+  } catch {
+    await rm(folder, { recursive: true });
+    t.skip('needs the right to mount a small disk');
+    return;
+  }
+  const server = await startGitServer(t, { folder });
+  // After the server has stopped.
+  t.after(async () => {
+    await run('umount', ['--lazy', folder]);
+    await rm(folder, { recursive: true });
+  });
+  const alice = await workingCopy(t, server, 'r1');
+  await alice.commitFile('a', '1');
+  await alice.run('push', '-q', 'origin', 'main');
+  const tip = await alice.run('rev-parse', 'HEAD');
+  await writeFile(join(alice.folder, 'large'), noise(12 * 1024 * 1024));
+  await alice.run('add', 'large');
+  await alice.run('commit', '-q', '-m', 'large');
+  assert.notEqual((await alice.attempt(['push', 'origin', 'main'])).status, 0);
+  const bob = new GitClient(await temporaryFolder(t));
+  await bob.run('clone', '-q', server.remote('r1'), '.');
+  assert.equal(await bob.run('rev-parse', 'HEAD'), tip);
+  assert.deepEqual(await readdir(join(folder, 'cache', 'quarantine')), []);
+  await run('mount', ['-o', 'remount,size=64m', folder]);
+  await alice.run('push', '-q', 'origin', 'main');
+  await bob.run('pull', '-q');
+  await bob.run('fsck', '--full', '--strict');
+});
