@@ -136,3 +136,48 @@ test('aws codecommit makes, reads and changes a repository', { skip }, async (t)
   assert.match(await awsFailure('list-pull-requests', ...app), /NotImplemented/);
   await aws('delete-repository', ...app);
 });
+
+test('aws codecommit merges branches and tells what stands against it', { skip }, async (t) => {
+  const server = await startServer(t);
+  const { aws, awsFailure } = await shell(t, server, server.root);
+  const app = ['--repository-name', 'app'];
+  await aws('create-repository', ...app);
+  const commit = (branch: string, content: string, ...parent: string[]) =>
+    aws(
+      'create-commit',
+      ...app,
+      '--branch-name',
+      branch,
+      ...parent,
+      '--put-files',
+      `filePath=f,fileContent=${content}`,
+    );
+  const { commitId: base } = await commit('main', 'MQ==');
+  await aws('create-branch', ...app, '--branch-name', 'feature', '--commit-id', base as string);
+  const parent = ['--parent-commit-id', base as string];
+  await commit('main', 'Mg==', ...parent);
+  const { commitId: source } = await commit('feature', 'Mw==', ...parent);
+  const sides = [...app, '--source-commit-specifier', 'feature', '--destination-commit-specifier', 'main'];
+  const squash = [...sides, '--merge-option', 'SQUASH_MERGE'];
+  assert.equal((await aws('get-merge-conflicts', ...squash))['mergeable'], false);
+  const described = await aws('batch-describe-merge-conflicts', ...squash);
+  const [conflict] = described['conflicts'] as { mergeHunks: { source: { hunkContent: string } }[] }[];
+  // Version 1 of the command line takes contents as they are, version 2 as base64.
+  const isEither = (content: string, ...texts: string[]) =>
+    assert.ok(texts.includes(Buffer.from(content, 'base64').toString()));
+  isEither(conflict!.mergeHunks[0]!.source.hunkContent, 'Mw==', '3');
+  assert.deepEqual((await aws('get-merge-options', ...sides))['mergeOptions'], []);
+  assert.match(await awsFailure('merge-branches-by-three-way', ...sides), /ManualMergeRequiredException/);
+  const replaced = 'replaceContents=[{filePath=f,replacementType=USE_NEW_CONTENT,content=NA==}]';
+  const merged = await aws(
+    ...['merge-branches-by-three-way', ...sides, '--conflict-resolution-strategy', 'AUTOMERGE'],
+    ...['--conflict-resolution', replaced],
+  );
+  const { fileContent } = await aws('get-file', ...app, '--file-path', 'f');
+  isEither(fileContent as string, 'NA==', '4');
+  const after = await aws('get-merge-commit', ...sides);
+  assert.equal(after['mergedCommitId'], merged['commitId']);
+  const { revisionDag } = await aws('list-file-commit-history', ...app, '--file-path', 'f', '--max-results', '9');
+  assert.equal((revisionDag as object[]).length, 4);
+  assert.equal(after['sourceCommitId'], source);
+});

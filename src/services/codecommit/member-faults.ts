@@ -24,7 +24,10 @@ export const memberFaults: NonNullable<ConstraintTable['faults']> = {
     invalid: ['InvalidApprovalRuleContentException', 'InvalidApprovalRuleTemplateContentException'],
   },
   inReplyTo: { missing: 'CommentIdRequiredException', invalid: 'InvalidCommentIdException' },
-  content: { missing: 'CommentContentRequiredException', invalid: 'CommentContentSizeLimitExceededException' },
+  content: {
+    missing: 'CommentContentRequiredException',
+    invalid: ['CommentContentSizeLimitExceededException', 'FileContentSizeLimitExceededException'],
+  },
   relativeFileVersion: { invalid: 'InvalidRelativeFileVersionEnumException' },
   tagKeys: { missing: 'TagKeysListRequiredException', invalid: 'InvalidTagKeysListException' },
   kmsKeyId: { missing: 'EncryptionKeyRequiredException', invalid: 'EncryptionKeyInvalidIdException' },
