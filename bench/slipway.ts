@@ -78,7 +78,7 @@ export async function launch(
   const log = openSync(errors, 'w');
   const child = spawn(
     process.execPath,
-    [...(await programArguments()), 'serve', '--port', '0', '--data', data, ...flags],
+    [...(await programArguments()), 'serve', '--port', '0', '--ssh-port', '0', '--data', data, ...flags],
     {
       cwd: ROOT,
       stdio: ['ignore', 'pipe', log],
@@ -86,7 +86,7 @@ export async function launch(
   );
   closeSync(log);
   for await (const line of createInterface({ input: child.stdout! })) {
-    const ready = /^slipway ready (\S+)$/.exec(line);
+    const ready = /^slipway ready (\S+)/.exec(line);
     if (ready !== null) return { child, url: ready[1]! };
   }
   throw new Error(`the server did not start: ${(await readFile(errors, 'utf8')).slice(-2000)}`);

@@ -21,6 +21,8 @@ import { listen } from './kernel/wire/listen.ts';
 export interface RunningServer {
   /** `http://127.0.0.1:4566`, without a trailing slash. */
   url: string;
+  /** Where it listens besides: `ssh://127.0.0.1:2222`. */
+  addresses: readonly string[];
   config: Config;
   root: RootCredentials;
   kernel: Kernel;
@@ -62,7 +64,7 @@ export async function startServer(
     const scheme = tls === undefined ? 'http' : 'https';
     kernel.publicUrl = config.publicUrl === '' ? `${scheme}://${urlHost(config.host)}:${port}` : config.publicUrl;
     const starting = services.map((service) => service.lifecycle?.start?.(kernel.serviceContext(service.eventSource)));
-    await Promise.all(starting);
+    const addresses = (await Promise.all(starting)).flatMap((more) => more ?? []);
     await kernel.work.start();
     kernel.outbox.poke();
     started.resolve();
@@ -78,7 +80,7 @@ export async function startServer(
       await kernel.database.close();
       folder.release();
     };
-    return { url: kernel.publicUrl, config, root, kernel, stop };
+    return { url: kernel.publicUrl, addresses, config, root, kernel, stop };
   } catch (error) {
     folder.release();
     throw error;

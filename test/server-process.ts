@@ -40,7 +40,7 @@ export async function startServerProcess(
       await gone;
     },
     async start() {
-      child = spawn(process.execPath, [MAIN, 'serve', '--port', String(port), '--data', data], {
+      child = spawn(process.execPath, [MAIN, 'serve', '--port', String(port), '--ssh-port', '0', '--data', data], {
         stdio: ['ignore', 'pipe', 'pipe'],
         // What is killed leaves nothing in memory.
         env: { ...process.env, SLIPWAY_GIT_CACHE: join(data, 'cache', 'git'), ...environment },

@@ -44,7 +44,7 @@ export async function demo(config: Config, options: DemoOptions): Promise<number
   const app = options.self ? SELF : EXAMPLE;
   let deployed = false;
   try {
-    say(`slipway ready ${server.url}`);
+    say(`slipway ready ${[server.url, ...server.addresses].join(' ')}`);
     const clients = demoClients(server.url, config.region, server.root);
     deployed = await pushAndDeploy(clients, config, app, server.url, say, new Progress(out));
     if (deployed) for (const line of closingLines(app, server.url, config, server.root)) say(line);

@@ -5,7 +5,7 @@ import { services } from '../services.ts';
 /** Runs the server until SIGTERM or SIGINT. Prints one line when it answers. */
 export async function serve(config: Config): Promise<void> {
   const server = await startServer(config, services);
-  process.stdout.write(`slipway ready ${server.url}\n`);
+  process.stdout.write(`slipway ready ${[server.url, ...server.addresses].join(' ')}\n`);
   await stopSignal();
   await server.stop();
 }

@@ -50,9 +50,13 @@ const MAX_REF_PREFIXES = 65_536;
  * Version 2 (gitprotocol-v2) names no references; it exists for upload-pack only.
  */
 export function advertise(service: GitService, version: 0 | 2, state: RepositoryState): Buffer {
+  return Buffer.concat([pktText([`# service=${service}\n`]), greet(service, version, state)]);
+}
+
+/** The same as a server begins with where the connection is one for both directions (gitprotocol-pack, SSH). */
+export function greet(service: GitService, version: 0 | 2, state: RepositoryState): Buffer {
   const isV2 = version === 2 && service === 'git-upload-pack';
-  const lines = isV2 ? V2_CAPABILITIES.map((line) => `${line}\n`) : referenceLines(service, state);
-  return Buffer.concat([pktText([`# service=${service}\n`]), pktText(lines)]);
+  return pktText(isV2 ? V2_CAPABILITIES.map((line) => `${line}\n`) : referenceLines(service, state));
 }
 
 function referenceLines(service: GitService, state: RepositoryState): string[] {

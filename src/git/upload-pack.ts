@@ -26,7 +26,8 @@ const HELD_BYTES = 1024 * 1024;
 const MAX_KEPT_REQUEST_BYTES = 16 * 1024;
 /** An answer that takes longer is passed on as it comes, so that the client sees progress. */
 const GATHER_MS = 250;
-const LIMITS: GitLimits = { wallMs: 4 * 3_600_000, cpuSeconds: 3_600, memoryBytes: 8 * 1024 ** 3 };
+/** What one upload-pack may use. */
+export const UPLOAD_LIMITS: GitLimits = { wallMs: 4 * 3_600_000, cpuSeconds: 3_600, memoryBytes: 8 * 1024 ** 3 };
 
 /**
  * Answers one stateless request. Version 2's `ls-refs` comes from rows; a fetch is git's own `upload-pack` on the
@@ -140,7 +141,7 @@ async function stream(
     const lease = await repository.lease();
     const child = repository.surroundings.git.spawn(['upload-pack', '--strict', '--stateless-rpc', repository.gitDir], {
       gitDir: repository.gitDir,
-      limits: LIMITS,
+      limits: UPLOAD_LIMITS,
       ...(version === 2 ? { env: { GIT_PROTOCOL: 'version=2' } } : {}),
       ...(signal === undefined ? {} : { signal }),
     });

@@ -5,8 +5,8 @@ import type { LogLevel } from './log.ts';
 export interface Config {
   host: string;
   port: number;
-  /** Port of git over SSH; 0 takes a free one. */
-  sshPort: number;
+  /** Port of git over SSH; 0 takes a free one, null has none. */
+  sshPort: number | null;
   /** Folder of the embedded store, keys and caches. */
   data: string;
   account: string;
@@ -89,7 +89,9 @@ function setting<K extends keyof Config>(
 export const SETTINGS = [
   setting('host', 'host', '127.0.0.1', 'address to listen on', text),
   setting('port', 'port', '4566', 'port of the API, git and websites; 0 takes a free one', whole(0, 65_535)),
-  setting('sshPort', 'ssh-port', '2222', 'port of git over SSH; 0 takes a free one', whole(0, 65_535)),
+  setting('sshPort', 'ssh-port', '2222', 'port of git over SSH; 0 takes a free one, off has none', (value) =>
+    value === 'off' ? null : whole(0, 65_535)(value),
+  ),
   setting('data', 'data', '.slipway', 'data folder', (value) => resolve(value)),
   setting('account', 'account', '123456789012', 'account id', matching(/^\d{12}$/, '12 digits')),
   setting(

@@ -76,6 +76,14 @@ export interface RecordedEvent {
   errorMessage?: string;
 }
 
+/** Where a request came from that was no HTTP request. */
+export interface Origin {
+  sourceIp: string;
+  userAgent: string;
+  /** Aborted when the client hangs up. */
+  signal: AbortSignal;
+}
+
 /** As KMS's DescribeKey says it; `NotFound` where there is no such key (any more). */
 export type KeyState = 'Enabled' | 'Disabled' | 'PendingDeletion' | 'PendingImport' | 'Unavailable' | 'NotFound';
 
@@ -165,6 +173,8 @@ export interface Context {
   asService(service: string, account: string, region: string, sourceArn?: string): Context;
   /** The same context acting as another identified caller (a git client, a website visitor), in a region if one is given. */
   withCaller(caller: Caller, region?: string, signature?: RequestSignature): Context;
+  /** A request of its own that came through no HTTP request, such as a command of an SSH connection. */
+  fromElsewhere(caller: Caller, region: string, origin: Origin): Context;
   /** Writes what waits of the audit trail, so that the caller sees his own calls. */
   flushAudit(): Promise<void>;
   /** Records what a data-plane route did (a git push): same form and place as an API call. */

@@ -10,6 +10,7 @@ import type {
   Context,
   EventDraft,
   KeyState,
+  Origin,
   RecordedEvent,
   RequestSignature,
   RoleOptions,
@@ -341,6 +342,18 @@ class KernelContext implements Context {
 
   withCaller(caller: Caller, region = this.region, signature?: RequestSignature): Context {
     return new KernelContext(this.#kernel, { ...this.#frame, caller, account: caller.account, region, signature });
+  }
+
+  fromElsewhere(caller: Caller, region: string, { sourceIp, userAgent, signal }: Origin): Context {
+    return createContext(this.#kernel, {
+      caller,
+      account: caller.account,
+      region,
+      requestId: this.ids.uuid(),
+      sourceIp,
+      userAgent,
+      signal: () => AbortSignal.any([signal, this.#kernel.stopping]),
+    });
   }
 
   flushAudit(): Promise<void> {

@@ -10,9 +10,13 @@ const MAIN = new URL('../../src/main.ts', import.meta.url).pathname;
 /** Runs the demo as a program whose output is no terminal. */
 function demo(data: string, port = '0'): Promise<{ code: number; out: string }> {
   return new Promise((resolve) => {
-    execFile(process.execPath, [MAIN, 'demo', '--port', port, '--data', data], (error, stdout, stderr) => {
-      resolve({ code: error === null ? 0 : Number(error.code), out: stdout + stderr });
-    });
+    execFile(
+      process.execPath,
+      [MAIN, 'demo', '--port', port, '--ssh-port', '0', '--data', data],
+      (error, stdout, stderr) => {
+        resolve({ code: error === null ? 0 : Number(error.code), out: stdout + stderr });
+      },
+    );
   });
 }
 

@@ -8,8 +8,9 @@ import { gitFault, openRepository } from './git-cache.ts';
 import { identifyGitUser, readBasic } from './git-passwords.ts';
 import { GitPushes } from './git-pushes.ts';
 import { gitRecord } from './git-records.ts';
+import { likelyRegion, repositoriesOfName } from './named-repositories.ts';
 import { repositoryResource } from './resources.ts';
-import { type RepositoryRow, tables } from './tables.ts';
+import type { RepositoryRow } from './tables.ts';
 
 const ROOT = '/v1/repos/';
 const CHALLENGE = { 'www-authenticate': 'Basic realm="Slipway CodeCommit", charset="UTF-8"' };
@@ -85,21 +86,6 @@ function regionOf(host: string): string | undefined {
 function hostsOf({ headers, host }: HttpRequest, publicUrl: string): string[] {
   const names = [headers.host ?? '', host, new URL(publicUrl).host];
   return [...new Set(names.flatMap((name) => [name, name.replace(/:\d+$/, '')]))];
-}
-
-/** The account's repositories of that name, each in another region. */
-function repositoriesOfName(ctx: Context, account: string, name: string): Promise<RepositoryRow[]> {
-  return tables(ctx)
-    .selectFrom('codecommit_repositories')
-    .selectAll()
-    .where('account', '=', account)
-    .where('name', '=', name)
-    .execute();
-}
-
-/** An IAM password says nothing about the region: it is the default one unless the name exists in one other only. */
-function likelyRegion({ config }: Context, named: readonly RepositoryRow[]): string {
-  return named.length === 1 ? named[0]!.region : config.region;
 }
 
 async function serve(exchange: Exchange, { ctx, repository }: Visitor, target: Target): Promise<void> {

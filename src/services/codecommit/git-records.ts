@@ -11,6 +11,7 @@ export function gitRecord(
   about: { name: string; repository: RepositoryRow | undefined; arn: string },
   dataTransferred: boolean,
   more: Partial<RecordedEvent> = {},
+  protocol: 'HTTP' | 'SSH' = 'HTTP',
 ): RecordedEvent {
   const { name, repository, arn } = about;
   return {
@@ -19,7 +20,7 @@ export function gitRecord(
     readOnly: !isPush,
     resources: [arn],
     additionalEventData: {
-      protocol: 'HTTP',
+      protocol,
       dataTransferred,
       repositoryName: name,
       ...(repository === undefined ? {} : { repositoryId: repository.id }),

@@ -4,6 +4,7 @@ import { fault } from '../../kernel/fault.ts';
 import { cursorOf, page } from '../../kernel/page.ts';
 import type { Operation, OperationName } from '../../kernel/service.ts';
 import { deleteAllTags, putTags, requestTagKeys, tagsOf } from '../../kernel/tags.ts';
+import { sshPortOf } from './git-ssh.ts';
 import { makeDataKey } from './repository-keys.ts';
 import { cloneUrls, ofRepository, repositoryArn, repositoryResource } from './resources.ts';
 import { requireRepositoryName } from './rules.ts';
@@ -88,7 +89,7 @@ function metadata(ctx: Context, repository: RepositoryRow): sdk.RepositoryMetada
     defaultBranch: repository.head?.slice(BRANCHES.length),
     lastModifiedDate: new Date(Number(repository.modified_at)),
     creationDate: new Date(Number(repository.created_at)),
-    ...cloneUrls(ctx.publicUrl, repository.name),
+    ...cloneUrls(ctx.publicUrl, sshPortOf(ctx), repository.name),
     Arn: repositoryArn(repository, repository.name),
     kmsKeyId: repository.kms_key_arn ?? undefined,
   };

@@ -35,8 +35,16 @@ export function references(names: string[]): ConditionKeys {
   return { 'codecommit:References': names };
 }
 
-/** Addresses for git clients, in AWS's form on this installation's own host. */
-export function cloneUrls(publicUrl: string, name: string): { cloneUrlHttp: string; cloneUrlSsh: string } {
+/**
+ * Addresses for git clients, in AWS's form on this installation's own host.
+ * @param sshPort port of git over SSH; undefined where there is none, and then the standard one is named.
+ */
+export function cloneUrls(
+  publicUrl: string,
+  sshPort: number | undefined,
+  name: string,
+): { cloneUrlHttp: string; cloneUrlSsh: string } {
   const { hostname } = new URL(publicUrl);
-  return { cloneUrlHttp: `${publicUrl}/v1/repos/${name}`, cloneUrlSsh: `ssh://${hostname}/v1/repos/${name}` };
+  const port = sshPort === undefined || sshPort === 22 ? '' : `:${sshPort}`;
+  return { cloneUrlHttp: `${publicUrl}/v1/repos/${name}`, cloneUrlSsh: `ssh://${hostname}${port}/v1/repos/${name}` };
 }

@@ -16,6 +16,7 @@ import * as fileChanges from './file-changes.ts';
 import * as files from './files.ts';
 import { gitLifecycle } from './git-cache.ts';
 import { gitHttp } from './git-http.ts';
+import { closeSshDoor, openSshDoor } from './git-ssh.ts';
 import { memberFaults } from './member-faults.ts';
 import * as merges from './merges.ts';
 import * as mergesHistory from './merges-history.ts';
@@ -71,7 +72,16 @@ export const codecommit = defineService({
   routes: [gitHttp],
   reconcilers: [upkeep, removal],
   migrations: { ...migrations, ...reviewMigrations },
-  lifecycle: gitLifecycle,
+  lifecycle: {
+    async start(ctx) {
+      await gitLifecycle.start(ctx);
+      return openSshDoor(ctx);
+    },
+    async stop(ctx) {
+      await closeSshDoor(ctx);
+      await gitLifecycle.stop(ctx);
+    },
+  },
   provides: { sourceArchive },
   maxBodyBytes: MAX_BODY_BYTES,
 });

@@ -1,0 +1,234 @@
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import ssh2, { type AuthContext, type Connection, type ServerChannel, type Session } from 'ssh2';
+import type { Caller } from '../../kernel/auth/identity.ts';
+import type { Context, Origin } from '../../kernel/context.ts';
+import type { BlobStore } from '../../kernel/store/blobs.ts';
+import { protocolOf, readSshCommand, type SshCommand } from './ssh-command.ts';
+import { sshHostKey } from './ssh-host-key.ts';
+import { serveSshCommand } from './ssh-serve.ts';
+
+/** Authenticated ciphers, curves and SHA-2 only. AES-GCM alone, since clients would choose slower ones first. */
+const ALGORITHMS = {
+  kex: [
+    'curve25519-sha256',
+    'curve25519-sha256@libssh.org',
+    'ecdh-sha2-nistp256',
+    'ecdh-sha2-nistp384',
+    'ecdh-sha2-nistp521',
+    'diffie-hellman-group16-sha512',
+    'diffie-hellman-group14-sha256',
+  ],
+  serverHostKey: ['ssh-ed25519'],
+  cipher: ['aes128-gcm@openssh.com', 'aes256-gcm@openssh.com'],
+  hmac: ['hmac-sha2-256-etm@openssh.com', 'hmac-sha2-512-etm@openssh.com'],
+  compress: ['none'],
+} as ssh2.Algorithms;
+
+const MAX_CONNECTIONS = 512;
+/** From the first byte until the key is accepted, as OpenSSH's LoginGraceTime, shorter. */
+const LOGIN_MS = 20_000;
+const MAX_LOGIN_TRIES = 10;
+const MAX_SESSIONS = 10;
+const KEEP_ALIVE_MS = 30_000;
+const GREETING = [
+  'You have successfully authenticated over SSH.',
+  'Use Git to work with repositories; interactive shells are not supported.',
+  '',
+].join('\r\n');
+
+/** Git over SSH of one running server. */
+interface Door {
+  readonly port: number;
+  close(): Promise<void>;
+}
+
+/** By the blob store, which every server has of its own; several servers may run in one process. */
+const doors = new WeakMap<BlobStore, Door>();
+
+/** The port of git over SSH; undefined where it is switched off. */
+export function sshPortOf({ blobs, config }: Pick<Context, 'blobs' | 'config'>): number | undefined {
+  return doors.get(blobs)?.port ?? config.sshPort ?? undefined;
+}
+
+/**
+ * Opens the door: the login name is the id of an SSH key of IAM, the key must be that very one, and both commands of git are
+ * all there is to run. @returns the address; none where the door is switched off
+ */
+export async function openSshDoor(ctx: Context): Promise<readonly string[]> {
+  const { host, sshPort } = ctx.config;
+  if (sshPort === null) return [];
+  const connections = new Set<Connection>();
+  const server = new ssh2.Server(
+    {
+      hostKeys: [await sshHostKey(ctx.config.data)],
+      algorithms: ALGORITHMS,
+      ident: 'Slipway',
+      keepaliveInterval: KEEP_ALIVE_MS,
+    },
+    (client, { ip, header }) => {
+      if (connections.size >= MAX_CONNECTIONS) {
+        client.end();
+        return;
+      }
+      connections.add(client);
+      client.once('close', () => connections.delete(client));
+      new SshConnection(ctx, client, ip.replace(/^::ffff:/, ''), header?.versions?.software ?? '').open();
+    },
+  );
+  server.listen(sshPort, host);
+  await Promise.race([
+    once(server, 'listening'),
+    once(server, 'error').then(([error]) => {
+      throw new Error(
+        `Git over SSH cannot listen on port ${sshPort}: ${(error as Error).message}. Choose another one with --ssh-port, or off.`,
+      );
+    }),
+  ]);
+  // What goes wrong with a single connection is that connection's; the server itself has nothing to tell.
+  server.on('error', (error: Error) => ctx.log.warn({ err: error }, 'git over SSH'));
+  const { port } = server.address() as AddressInfo;
+  doors.set(ctx.blobs, {
+    port,
+    async close() {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      for (const client of connections) client.end();
+      for (const client of connections) (client as unknown as { _sock?: { destroy(): void } })._sock?.destroy();
+      await closed;
+    },
+  });
+  return [`ssh://${host.includes(':') ? `[${host}]` : host}:${port}`];
+}
+
+/** Ends every connection. */
+export async function closeSshDoor(ctx: Context): Promise<void> {
+  await doors.get(ctx.blobs)?.close();
+  doors.delete(ctx.blobs);
+}
+
+/** One client. Who it is is asked again at every command: a key that is switched off opens nothing more. */
+class SshConnection {
+  readonly #ctx: Context;
+  readonly #client: Connection;
+  readonly #origin: Omit<Origin, 'signal'>;
+  #keyId = '';
+  #tries = 0;
+  #sessions = 0;
+
+  constructor(ctx: Context, client: Connection, sourceIp: string, software: string) {
+    this.#ctx = ctx;
+    this.#client = client;
+    this.#origin = { sourceIp, userAgent: `SSH-2.0-${software}`.slice(0, 256) };
+  }
+
+  open(): void {
+    const grace = this.#ctx.clock.after(LOGIN_MS, () => this.#client.end());
+    this.#client
+      .on('authentication', (attempt) => void this.#authenticate(attempt))
+      .once('ready', () => grace.cancel())
+      .once('close', () => grace.cancel())
+      .on('session', (accept, reject) => {
+        if (this.#sessions >= MAX_SESSIONS) reject();
+        else this.#serve(accept());
+      })
+      // A client that breaks off or breaks the protocol loses its connection, which is all there is to do.
+      .on('error', () => this.#client.end());
+  }
+
+  async #authenticate(attempt: AuthContext): Promise<void> {
+    if (attempt.method !== 'publickey') {
+      attempt.reject(['publickey']);
+      return;
+    }
+    if ((this.#tries += 1) > MAX_LOGIN_TRIES) {
+      attempt.reject();
+      this.#client.end();
+      return;
+    }
+    try {
+      const known = await this.#key(attempt.username);
+      const isRight = known !== undefined && isSameKey(known.publicKey, attempt.key);
+      if (!isRight) attempt.reject(['publickey']);
+      else if (attempt.signature === undefined) attempt.accept();
+      else if (parsedKey(known.publicKey)!.verify(attempt.blob!, attempt.signature, attempt.hashAlgo) === true) {
+        this.#keyId = attempt.username;
+        attempt.accept();
+      } else attempt.reject(['publickey']);
+    } catch (error) {
+      this.#ctx.log.error({ err: error }, 'a login over SSH failed');
+      attempt.reject();
+    }
+  }
+
+  /** The active key of an id. */
+  async #key(id: string): Promise<{ publicKey: string; caller: Caller } | undefined> {
+    if (!/^APKA[A-Z0-9]{12,124}$/.test(id)) return undefined;
+    const key = await this.#ctx.identity.findSshKey(id);
+    return key?.active === true ? key : undefined;
+  }
+
+  #serve(session: Session): void {
+    this.#sessions += 1;
+    let protocol: string | undefined;
+    session
+      .once('close', () => {
+        this.#sessions -= 1;
+      })
+      .on('env', (accept, reject, { key, val }) => {
+        if (key === 'GIT_PROTOCOL') protocol = val;
+        if (key === 'GIT_PROTOCOL') accept?.();
+        else reject?.();
+      })
+      // `ssh host` asks for a terminal before its shell; it gets none of its own, only the greeting.
+      .on('pty', (accept) => accept?.())
+      .on('shell', (accept) => greet(accept()))
+      .on('exec', (accept, _, { command }) => {
+        const asked = readSshCommand(command);
+        const channel = accept();
+        if (asked === undefined) refuse(channel, 'Only git-upload-pack and git-receive-pack can be run.');
+        else void this.#run(channel, asked, protocolOf(protocol));
+      });
+  }
+
+  async #run(channel: ServerChannel, command: SshCommand, version: 0 | 2): Promise<void> {
+    const gone = new AbortController();
+    channel.once('close', () => gone.abort());
+    channel.on('error', () => gone.abort());
+    const key = await this.#key(this.#keyId);
+    if (key === undefined) {
+      refuse(channel, 'The SSH key is not active any more.');
+      return;
+    }
+    const status = await serveSshCommand(this.#ctx, key.caller, command, {
+      version,
+      channel,
+      origin: { ...this.#origin, signal: gone.signal },
+    });
+    end(channel, status);
+  }
+}
+
+function parsedKey(text: string): ssh2.ParsedKey | undefined {
+  const key = ssh2.utils.parseKey(text);
+  return key instanceof Error ? undefined : key;
+}
+
+function isSameKey(stored: string, offered: { algo: string; data: Buffer }): boolean {
+  return parsedKey(stored)?.getPublicSSH().equals(offered.data) === true;
+}
+
+function greet(channel: ServerChannel): void {
+  channel.write(GREETING);
+  end(channel, 0);
+}
+
+function refuse(channel: ServerChannel, text: string): void {
+  channel.stderr.write(`${text}\n`);
+  end(channel, 128);
+}
+
+function end(channel: ServerChannel, status: number): void {
+  if (channel.destroyed) return;
+  channel.exit(status);
+  channel.end();
+}

@@ -1,0 +1,26 @@
+import type { GitService } from '../../git/advertisement.ts';
+
+/** What a client asks to run. */
+export interface SshCommand {
+  service: GitService;
+  /** Name of the repository; it may not be one. */
+  repositoryName: string;
+}
+
+/**
+ * One of the two commands that git sends, its path in single quotes as git writes it. Nothing else is a command, and
+ * nothing of it ever reaches a shell.
+ */
+const COMMAND = /^(git-upload-pack|git-receive-pack) '\/?v1\/repos\/([A-Za-z0-9._-]{1,104})\/?'$/;
+
+/** Reads an exec request; undefined for anything but the two commands. */
+export function readSshCommand(text: string): SshCommand | undefined {
+  const match = COMMAND.exec(text);
+  if (match === null) return undefined;
+  return { service: match[1] as GitService, repositoryName: match[2]!.replace(/\.git$/, '') };
+}
+
+/** The protocol version that `GIT_PROTOCOL` asks for; other variables of clients are not taken. */
+export function protocolOf(value: string | undefined): 0 | 2 {
+  return value !== undefined && value.length <= 64 && value.split(':').includes('version=2') ? 2 : 0;
+}
