@@ -30,6 +30,11 @@ export class ReadCache<V> {
     return this.#loading.get(key) ?? this.#load(key, load);
   }
 
+  /** What is kept for a key, without looking it up. */
+  kept(key: string): V | undefined {
+    return this.#entries.get(key)?.value;
+  }
+
   #load(key: string, load: () => Promise<V | undefined>): Promise<V | undefined> {
     const entries = this.#entries;
     const loading = this.#loading;

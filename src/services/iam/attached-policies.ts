@@ -7,7 +7,7 @@ import { changeIdentities } from './identities.ts';
 import { findManagedDocument } from './managed-documents.ts';
 import { slicePage } from './markers.ts';
 import { QUOTAS, quotaExceeded } from './quotas.ts';
-import { entityByName, entityResource, type OwnerKind } from './store.ts';
+import { changeable, entityByName, entityResource, type OwnerKind, SERVICE_ROLE_PATH } from './store.ts';
 import { tables } from './tables.ts';
 
 type Op<N extends OperationName<typeof sdk>> = Operation<typeof sdk, N>;
@@ -16,11 +16,14 @@ const QUOTA_NAMES = { user: 'PoliciesPerUser', group: 'PoliciesPerGroup', role: 
 
 async function attach(ctx: Context, kind: OwnerKind, owner: string, policyArn: string): Promise<object> {
   await changeIdentities(ctx, async (tx) => {
-    const { id } = await entityByName(tx, ctx.account, kind, owner);
+    const { id } = await changeable(tx, ctx.account, kind, owner);
     const { account } = parseArn(policyArn) ?? {};
     const mayUse = account === 'aws' || account === ctx.account;
     if (!mayUse || (await findManagedDocument(tx, policyArn)) === undefined) {
       throw fault(sdk.NoSuchEntityException, `Policy ${policyArn} does not exist or is not attachable.`);
+    }
+    if (policyArn.includes(SERVICE_ROLE_PATH)) {
+      throw fault(sdk.PolicyNotAttachableException, 'Cannot attach a Service Role Policy to a Customer Role.');
     }
     const attached = await tables(tx)
       .selectFrom('iam_attachments')
@@ -36,7 +39,7 @@ async function attach(ctx: Context, kind: OwnerKind, owner: string, policyArn: s
 
 async function detach(ctx: Context, kind: OwnerKind, owner: string, policyArn: string): Promise<object> {
   await changeIdentities(ctx, async (tx) => {
-    const { id } = await entityByName(tx, ctx.account, kind, owner);
+    const { id } = await changeable(tx, ctx.account, kind, owner);
     const deleted = await tables(tx)
       .deleteFrom('iam_attachments')
       .where('owner_id', '=', id)

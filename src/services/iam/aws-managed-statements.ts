@@ -1,3 +1,5 @@
+import { SERVICE_ROLE_STATEMENTS } from './service-role-statements.ts';
+
 /**
  * What the managed policies of AWS allow, in our own words: the actions of the services that exist here, as the AWS
  * Managed Policy Reference documents them.
@@ -443,4 +445,5 @@ export const STATEMENTS: readonly ManagedStatements[] = [
       ]),
     ],
   },
+  ...SERVICE_ROLE_STATEMENTS,
 ];

@@ -3,7 +3,7 @@ import { BASE32, type Ids } from '../../kernel/ids.ts';
 /**
  * Prefixes of unique ids. Source: IAM User Guide, "Understanding unique ID prefixes".
  */
-export type IdPrefix = 'AIDA' | 'AGPA' | 'AROA' | 'ANPA' | 'AIPA' | 'ACCA' | 'APKA';
+export type IdPrefix = 'AIDA' | 'AGPA' | 'AROA' | 'ANPA' | 'AIPA' | 'ACCA' | 'APKA' | 'ASCA';
 
 const ID_LENGTH = 17;
 

@@ -25,6 +25,7 @@ import { spendCode } from './mfa-codes.ts';
 import { type OwnerPolicies, policiesOfRole, policiesOfUser } from './owner-policies.ts';
 import { PasswordGuard } from './password-guard.ts';
 import { findOpenIdProvider, findSamlProvider } from './provider-tables.ts';
+import { PrincipalUse } from './principal-use.ts';
 import { findSession, openSession } from './sessions.ts';
 import { entityArn, findEntity } from './store.ts';
 import { tables } from './tables.ts';
@@ -45,6 +46,7 @@ interface PasswordRecord {
 /** Answers the kernel's questions about identities, from caches that every change of IAM empties. */
 export class Identities implements IdentitySource {
   readonly keyUse: KeyUse;
+  readonly principalUse: PrincipalUse;
   readonly guesses: ConsolePasswords;
   readonly #ctx: Context;
   readonly #credentials: ReadCache<Credential>;
@@ -64,6 +66,7 @@ export class Identities implements IdentitySource {
     this.#passwords = new ReadCache(ctx.clock, options);
     this.#sshKeys = new ReadCache(ctx.clock, options);
     this.#guard = new PasswordGuard(ctx.clock, ctx.secrets);
+    this.principalUse = new PrincipalUse(ctx);
     this.guesses = new ConsolePasswords(ctx);
     this.keyUse = new KeyUse(ctx);
   }
@@ -109,6 +112,7 @@ export class Identities implements IdentitySource {
     }
     if (caller.type === 'FederatedUser') return this.#policiesOfFederated(caller);
     if (caller.type !== 'AssumedRole') return NOTHING;
+    if (caller.invokedBy !== undefined) this.principalUse.noteInside(caller);
     const found = this.#policies.get(caller.roleId, () => policiesOfRole(this.#ctx, caller.roleId));
     const withSession = (policies: OwnerPolicies = NOTHING): CallerPolicies => ({
       ...policies,
@@ -167,6 +171,8 @@ export class Identities implements IdentitySource {
 
   noteUse(accessKeyId: string, service: string, region: string): void {
     this.keyUse.note(accessKeyId, service, region);
+    const caller = this.#credentials.kept(accessKeyId)?.caller;
+    if (caller !== undefined) this.principalUse.note(caller, service, region);
   }
 
   async verifyServicePassword(
@@ -190,7 +196,8 @@ export class Identities implements IdentitySource {
         .select(['k.public_key', 'k.status', 'u.id', 'u.account', 'u.name', 'u.path'])
         .where('k.id', '=', sshPublicKeyId)
         .executeTakeFirst();
-      return row && { caller: userCaller(row), publicKey: row.public_key, active: row.status === 'Active' };
+      if (row === undefined || !(await isOpenAccount(this.#ctx, row.account))) return undefined;
+      return { caller: userCaller(row), publicKey: row.public_key, active: row.status === 'Active' };
     });
   }
 

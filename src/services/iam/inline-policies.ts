@@ -6,7 +6,7 @@ import { checkDocument, documentSize, encodeDocument } from './documents.ts';
 import { changeIdentities } from './identities.ts';
 import { listPage } from './markers.ts';
 import { QUOTAS } from './quotas.ts';
-import { entityByName, entityResource, type OwnerKind } from './store.ts';
+import { changeable, entityByName, entityResource, type OwnerKind } from './store.ts';
 import { tables } from './tables.ts';
 
 type Op<N extends OperationName<typeof sdk>> = Operation<typeof sdk, N>;
@@ -14,7 +14,7 @@ type Op<N extends OperationName<typeof sdk>> = Operation<typeof sdk, N>;
 async function put(ctx: Context, kind: OwnerKind, owner: string, name: string, document: string): Promise<object> {
   checkDocument(document, 'identity');
   await changeIdentities(ctx, async (tx) => {
-    const { id } = await entityByName(tx, ctx.account, kind, owner);
+    const { id } = await changeable(tx, ctx.account, kind, owner);
     const others = await tables(tx)
       .selectFrom('iam_inline_policies')
       .select('document')
@@ -49,7 +49,7 @@ async function get(ctx: Context, kind: OwnerKind, owner: string, name: string): 
 
 async function remove(ctx: Context, kind: OwnerKind, owner: string, name: string): Promise<object> {
   await changeIdentities(ctx, async (tx) => {
-    const { id } = await entityByName(tx, ctx.account, kind, owner);
+    const { id } = await changeable(tx, ctx.account, kind, owner);
     const deleted = await tables(tx)
       .deleteFrom('iam_inline_policies')
       .where('owner_id', '=', id)

@@ -8,7 +8,7 @@ import { newId } from './identifiers.ts';
 import { listPage } from './markers.ts';
 import { quotaExceeded } from './quotas.ts';
 import { roleOf } from './roles.ts';
-import { entityArn, entityByName, entityResource, listEntities, requireFreeName } from './store.ts';
+import { changeableRole, entityArn, entityByName, entityResource, listEntities, requireFreeName } from './store.ts';
 import { type InstanceProfileRow, type RoleRow, tables } from './tables.ts';
 import { checkTags, tagConditions, tagsFrom, toTags } from './tag-sets.ts';
 
@@ -31,6 +31,17 @@ async function profilesOf(source: Context | Tx, rows: readonly InstanceProfileRo
       Roles: role === undefined ? [] : [roleOf(role)],
     };
   });
+}
+
+/** The profiles that hold a role. */
+export async function profilesOfRoles(source: Context | Tx, roleId: string): Promise<sdk.InstanceProfile[]> {
+  const rows = await tables(source)
+    .selectFrom('iam_instance_profiles')
+    .selectAll()
+    .where('role_id', '=', roleId)
+    .orderBy('name_key')
+    .execute();
+  return profilesOf(source, rows);
 }
 
 async function detailedProfile(source: Context | Tx, row: InstanceProfileRow): Promise<sdk.InstanceProfile> {
@@ -117,7 +128,7 @@ export const AddRoleToInstanceProfile: Op<'AddRoleToInstanceProfile'> = {
     await requirePassRole(ctx, { roleArn: entityArn('role', target), service: 'ec2.amazonaws.com', resource });
     await ctx.tx(async (tx) => {
       const profile = await entityByName(tx, ctx.account, 'instance-profile', name);
-      const role = await entityByName(tx, ctx.account, 'role', roleName);
+      const role = await changeableRole(tx, ctx.account, roleName);
       if (profile.role_id !== null) throw quotaExceeded('InstanceSessionsPerInstanceProfile', 1);
       await tables(tx)
         .updateTable('iam_instance_profiles')

@@ -8,9 +8,10 @@ import { AWS_MANAGED_AT, AWS_MANAGED_POLICIES, awsManagedPolicy } from './aws-ma
 import { checkDocument, documentSize } from './documents.ts';
 import { newId } from './identifiers.ts';
 import { changeIdentities } from './identities.ts';
-import { slicePage } from './markers.ts';
+import { listPage } from './markers.ts';
 import { type PolicyUse, policyUse } from './policy-use.ts';
 import { QUOTAS, quotaExceeded } from './quotas.ts';
+import { SERVICE_ROLE_PATH } from './store.ts';
 import { type PolicyRow, tables } from './tables.ts';
 import { checkTags, tagConditions, tagsFrom, toTags } from './tag-sets.ts';
 
@@ -49,7 +50,8 @@ export function checkManagedDocument(document: string): void {
   if (documentSize(document) > QUOTAS.managedPolicySize) throw quotaExceeded('PolicySize', QUOTAS.managedPolicySize);
 }
 
-function policyOf(row: PolicyRow, use: PolicyUse): sdk.Policy {
+/** A customer's policy as lists show it. */
+export function policyOf(row: PolicyRow, use: PolicyUse): sdk.Policy {
   return {
     PolicyName: row.name,
     PolicyId: row.id,
@@ -64,7 +66,8 @@ function policyOf(row: PolicyRow, use: PolicyUse): sdk.Policy {
   };
 }
 
-function awsPolicyOf(policyArn: string, use: PolicyUse): sdk.Policy | undefined {
+/** A policy of AWS; undefined where there is none of that ARN. */
+export function awsPolicyOf(policyArn: string, use: PolicyUse): sdk.Policy | undefined {
   const policy = awsManagedPolicy(policyArn);
   return (
     policy && {
@@ -75,7 +78,7 @@ function awsPolicyOf(policyArn: string, use: PolicyUse): sdk.Policy | undefined 
       DefaultVersionId: 'v1',
       AttachmentCount: use.attachments,
       PermissionsBoundaryUsageCount: use.boundaries,
-      IsAttachable: true,
+      IsAttachable: !policy.path.startsWith(SERVICE_ROLE_PATH),
       Description: policy.description,
       CreateDate: AWS_MANAGED_AT,
       UpdateDate: AWS_MANAGED_AT,
@@ -131,7 +134,7 @@ export const CreatePolicy: Op<'CreatePolicy'> = {
 export const GetPolicy: Op<'GetPolicy'> = {
   resource: managedPolicyResource,
   async handle({ PolicyArn: policyArn }, ctx) {
-    const use = (await policyUse(ctx, [policyArn])).get(policyArn)!;
+    const use = (await policyUse(ctx, [policyArn], ctx.account)).get(policyArn)!;
     const managed = awsPolicyOf(policyArn, use);
     if (managed !== undefined) return { Policy: managed };
     const row = await policyByArn(ctx, ctx, policyArn);
@@ -145,28 +148,53 @@ export const ListPolicies: Op<'ListPolicies'> = {
   resource: (_input, { account }) => `arn:aws:iam::${account}:policy/`,
   async handle(input, ctx) {
     const { Scope: scope = 'All', OnlyAttached: onlyAttached = false, PathPrefix: prefix = '/' } = input;
-    const own = scope === 'AWS' ? [] : await ownPolicies(ctx);
-    const aws = scope === 'Local' ? [] : AWS_MANAGED_POLICIES;
-    const rows = new Map(own.map((row) => [row.arn, row]));
-    const arns = [...own, ...aws].filter(({ path }) => path.startsWith(prefix)).map((policy) => policy.arn);
-    const use = await policyUse(ctx, arns);
-    const counts = (policyArn: string) => {
-      const { attachments, boundaries } = use.get(policyArn)!;
-      return input.PolicyUsageFilter === 'PermissionsBoundary' ? boundaries : attachments;
-    };
-    const shown = arns.filter((policyArn) => !onlyAttached || counts(policyArn) > 0).sort();
-    const key = `ListPolicies ${scope} ${onlyAttached} ${prefix}`;
-    const { items, truncation } = await slicePage(ctx, key, input, shown, (policyArn) => policyArn);
-    const Policies = items.map((policyArn) => {
-      const row = rows.get(policyArn);
-      return row === undefined ? awsPolicyOf(policyArn, use.get(policyArn)!)! : policyOf(row, use.get(policyArn)!);
-    });
-    return { Policies, ...truncation };
+    const key = `ListPolicies ${scope} ${onlyAttached} ${prefix} ${input.PolicyUsageFilter}`;
+    const fetch = (after: string | undefined, limit: number) => listedPolicies(ctx, input, after, limit);
+    const { items, truncation } = await listPage(ctx, key, input, fetch, ({ Arn }) => Arn!);
+    return { Policies: items, ...truncation };
   },
 };
 
-function ownPolicies(ctx: Context): Promise<PolicyRow[]> {
-  return tables(ctx).selectFrom('iam_policies').selectAll().where('account', '=', ctx.account).execute();
+type ListInput = Pick<sdk.ListPoliciesRequest, 'Scope' | 'OnlyAttached' | 'PathPrefix' | 'PolicyUsageFilter'>;
+
+/** Policies behind an ARN, by ARN: the account's own, then AWS's. */
+async function listedPolicies(
+  ctx: Context,
+  { Scope: scope, OnlyAttached: onlyAttached, PathPrefix: prefix = '/', PolicyUsageFilter: usage }: ListInput,
+  after: string | undefined,
+  limit: number,
+): Promise<sdk.Policy[]> {
+  const isUsed = ({ AttachmentCount: attachments = 0, PermissionsBoundaryUsageCount: boundaries = 0 }: sdk.Policy) =>
+    (usage === 'PermissionsBoundary' ? boundaries : attachments) > 0;
+  const found: sdk.Policy[] = [];
+  let at = after;
+  while (scope !== 'AWS' && found.length < limit) {
+    const rows = await ownPolicies(ctx, prefix, at, limit);
+    const uses = await policyUse(
+      ctx,
+      rows.map(({ arn: one }) => one),
+      ctx.account,
+    );
+    const policies = rows.map((row) => policyOf(row, uses.get(row.arn)!));
+    found.push(...policies.filter((policy) => onlyAttached !== true || isUsed(policy)));
+    if (rows.length < limit) break;
+    at = rows.at(-1)!.arn;
+  }
+  if (scope === 'Local' || found.length >= limit) return found.slice(0, limit);
+  const arns = AWS_MANAGED_POLICIES.filter(({ path }) => path.startsWith(prefix)).map((policy) => policy.arn);
+  const uses = await policyUse(ctx, arns, ctx.account);
+  const managed = arns
+    .filter((one) => after === undefined || one > after)
+    .map((one) => awsPolicyOf(one, uses.get(one)!)!)
+    .filter((policy) => onlyAttached !== true || isUsed(policy));
+  return [...found, ...managed].slice(0, limit);
+}
+
+function ownPolicies(ctx: Context, prefix: string, after: string | undefined, limit: number): Promise<PolicyRow[]> {
+  let query = tables(ctx).selectFrom('iam_policies').selectAll().where('account', '=', ctx.account);
+  if (prefix !== '/') query = query.where('path', '>=', prefix).where('path', '<', `${prefix}\u{10ffff}`);
+  if (after !== undefined) query = query.where('arn', '>', after);
+  return query.orderBy('arn').limit(limit).execute();
 }
 
 export const DeletePolicy: Op<'DeletePolicy'> = {
@@ -175,7 +203,7 @@ export const DeletePolicy: Op<'DeletePolicy'> = {
     refuseAwsManaged(policyArn);
     await changeIdentities(ctx, async (tx) => {
       const row = await policyByArn(tx, ctx, policyArn);
-      const { attachments, boundaries } = (await policyUse(tx, [policyArn])).get(policyArn)!;
+      const { attachments, boundaries } = (await policyUse(tx, [policyArn], ctx.account)).get(policyArn)!;
       if (attachments + boundaries > 0) {
         throw fault(sdk.DeleteConflictException, 'Cannot delete a policy attached to entities.');
       }

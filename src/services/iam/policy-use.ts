@@ -7,31 +7,48 @@ export interface PolicyUse {
   boundaries: number;
 }
 
-/** How much each of these managed policies is used. */
-export async function policyUse(source: Context | Tx, policyArns: readonly string[]): Promise<Map<string, PolicyUse>> {
+/** As many ARNs as one query takes: both databases limit parameters. */
+const ARNS_AT_ONCE = 500;
+
+/** How much each of these managed policies is used in an account. */
+export async function policyUse(
+  source: Context | Tx,
+  policyArns: readonly string[],
+  account: string,
+): Promise<Map<string, PolicyUse>> {
   const use = new Map(policyArns.map((policyArn) => [policyArn, { attachments: 0, boundaries: 0 }]));
-  if (policyArns.length === 0) return use;
+  for (let at = 0; at < policyArns.length; at += ARNS_AT_ONCE) {
+    await addUse(source, policyArns.slice(at, at + ARNS_AT_ONCE), account, use);
+  }
+  return use;
+}
+
+async function addUse(
+  source: Context | Tx,
+  arns: readonly string[],
+  account: string,
+  use: Map<string, PolicyUse>,
+): Promise<void> {
   const db = tables(source);
-  const attached = await db
-    .selectFrom('iam_attachments')
-    .select(['policy_arn', (e) => e.fn.countAll<number>().as('n')])
-    .groupBy('policy_arn')
-    .execute();
-  for (const { policy_arn, n } of attached) {
-    const entry = use.get(policy_arn);
-    if (entry !== undefined) entry.attachments = Number(n);
+  for (const table of ['iam_users', 'iam_groups', 'iam_roles'] as const) {
+    const attached = await db
+      .selectFrom('iam_attachments as a')
+      .innerJoin(`${table as 'iam_users'} as e`, 'e.id', 'a.owner_id')
+      .select(['a.policy_arn', (e) => e.fn.countAll<number>().as('n')])
+      .where('a.policy_arn', 'in', [...arns])
+      .where('e.account', '=', account)
+      .groupBy('a.policy_arn')
+      .execute();
+    for (const { policy_arn, n } of attached) use.get(policy_arn)!.attachments += Number(n);
   }
   for (const table of ['iam_users', 'iam_roles'] as const) {
     const bounded = await db
       .selectFrom(table)
       .select(['boundary_arn', (e) => e.fn.countAll<number>().as('n')])
-      .where('boundary_arn', 'is not', null)
+      .where('boundary_arn', 'in', [...arns])
+      .where('account', '=', account)
       .groupBy('boundary_arn')
       .execute();
-    for (const { boundary_arn, n } of bounded) {
-      const entry = use.get(boundary_arn!);
-      if (entry !== undefined) entry.boundaries += Number(n);
-    }
+    for (const { boundary_arn, n } of bounded) use.get(boundary_arn!)!.boundaries += Number(n);
   }
-  return use;
 }

@@ -7,6 +7,8 @@ export const QUOTAS = {
   serviceCredentialsPerUser: 2,
   sshKeysPerUser: 5,
   mfaDevicesPerUser: 8,
+  serverCertificates: 20,
+  signingCertificatesPerUser: 2,
   groupsPerUser: 10,
   attachedPolicies: 10,
   policyVersions: 5,

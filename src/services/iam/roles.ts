@@ -7,9 +7,17 @@ import { commonFault } from '../../kernel/wire/errors.ts';
 import { boundaryOf, requireBoundary } from './boundaries.ts';
 import { encodeDocument } from './documents.ts';
 import { newId } from './identifiers.ts';
-import { changeIdentities } from './identities.ts';
+import { changeIdentities, identitiesOf } from './identities.ts';
 import { listPage } from './markers.ts';
-import { entityArn, entityByName, entityResource, listEntities, requireFreeName } from './store.ts';
+import {
+  changeableRole,
+  entityArn,
+  entityByName,
+  entityResource,
+  listEntities,
+  requireFreeName,
+  SERVICE_ROLE_PATH,
+} from './store.ts';
 import { type RoleRow, tables } from './tables.ts';
 import { checkTags, tagConditions, tagsFrom, toTags } from './tag-sets.ts';
 import { checkTrustPolicy, repointTrustPolicies } from './trust.ts';
@@ -17,6 +25,15 @@ import { checkTrustPolicy, repointTrustPolicies } from './trust.ts';
 type Op<N extends OperationName<typeof sdk>> = Operation<typeof sdk, N>;
 
 const DEFAULT_SESSION_SECONDS = 3600;
+
+/** When a role was last used, as far as this node knows. */
+export function lastUse(ctx: Context, row: RoleRow): sdk.RoleLastUsed {
+  const seen = identitiesOf(ctx).principalUse.last(row.id);
+  const atMs = Math.max(seen?.atMs ?? 0, row.last_used_at ?? 0);
+  if (atMs === 0) return {};
+  const region = atMs === seen?.atMs ? seen.region : row.last_used_region;
+  return { LastUsedDate: new Date(atMs), ...(region === null ? {} : { Region: region }) };
+}
 
 /** A role as lists show it. */
 export function roleOf(row: RoleRow): sdk.Role {
@@ -61,7 +78,12 @@ export const CreateRole: Op<'CreateRole'> = {
       trust_policy: input.AssumeRolePolicyDocument,
       max_session_seconds: input.MaxSessionDuration ?? DEFAULT_SESSION_SECONDS,
       boundary_arn: boundary ?? null,
+      last_used_at: null,
+      last_used_region: null,
     };
+    if (path.startsWith(SERVICE_ROLE_PATH)) {
+      throw fault(sdk.InvalidInputException, `Path ${path} is reserved for service-linked roles.`);
+    }
     return changeIdentities(ctx, async (tx) => {
       await requireFreeName(tx, ctx.account, 'role', name);
       await checkTrustPolicy(tx, ctx.account, row.trust_policy);
@@ -76,8 +98,9 @@ export const CreateRole: Op<'CreateRole'> = {
 export const GetRole: Op<'GetRole'> = {
   resource: ({ RoleName: name }, ctx) => entityResource(ctx, 'role', name),
   async handle({ RoleName: name }, ctx) {
-    const role = await detailedRole(ctx, await entityByName(ctx, ctx.account, 'role', name));
-    return { Role: { ...role, RoleLastUsed: {} } };
+    const row = await entityByName(ctx, ctx.account, 'role', name);
+    const role = await detailedRole(ctx, row);
+    return { Role: { ...role, RoleLastUsed: lastUse(ctx, row) } };
   },
 };
 
@@ -131,7 +154,7 @@ export const UpdateAssumeRolePolicy: Op<'UpdateAssumeRolePolicy'> = {
   resource: ({ RoleName: name }, ctx) => entityResource(ctx, 'role', name),
   async handle({ RoleName: name, PolicyDocument: document }, ctx) {
     await changeIdentities(ctx, async (tx) => {
-      const { id } = await entityByName(tx, ctx.account, 'role', name);
+      const { id } = await changeableRole(tx, ctx.account, name);
       await checkTrustPolicy(tx, ctx.account, document);
       await tables(tx).updateTable('iam_roles').set({ trust_policy: document }).where('id', '=', id).execute();
     });
@@ -143,7 +166,7 @@ export const DeleteRole: Op<'DeleteRole'> = {
   resource: ({ RoleName: name }, ctx) => entityResource(ctx, 'role', name),
   async handle({ RoleName: name }, ctx) {
     await changeIdentities(ctx, async (tx) => {
-      const row = await entityByName(tx, ctx.account, 'role', name);
+      const row = await changeableRole(tx, ctx.account, name);
       const db = tables(tx);
       const conflict = (what: string) =>
         fault(sdk.DeleteConflictException, `Cannot delete entity, must ${what} first.`);
@@ -166,7 +189,7 @@ export const PutRolePermissionsBoundary: Op<'PutRolePermissionsBoundary'> = {
   conditions: (input) => ({ 'iam:PermissionsBoundary': input.PermissionsBoundary }),
   async handle({ RoleName: name, PermissionsBoundary: boundary }, ctx) {
     await changeIdentities(ctx, async (tx) => {
-      const { id } = await entityByName(tx, ctx.account, 'role', name);
+      const { id } = await changeableRole(tx, ctx.account, name);
       await requireBoundary(tx, ctx, boundary);
       await tables(tx).updateTable('iam_roles').set({ boundary_arn: boundary }).where('id', '=', id).execute();
     });
@@ -178,7 +201,7 @@ export const DeleteRolePermissionsBoundary: Op<'DeleteRolePermissionsBoundary'> 
   resource: ({ RoleName: name }, ctx) => entityResource(ctx, 'role', name),
   async handle({ RoleName: name }, ctx) {
     await changeIdentities(ctx, async (tx) => {
-      const { id, boundary_arn } = await entityByName(tx, ctx.account, 'role', name);
+      const { id, boundary_arn } = await changeableRole(tx, ctx.account, name);
       if (boundary_arn === null) {
         throw commonFault('ValidationError', `The role with name ${name} has no permissions boundary.`);
       }

@@ -6,7 +6,10 @@ import { accountsRoute } from './account-route.ts';
 import { accountMigrations } from './account-tables.ts';
 import { enterDefaultAccount } from './accounts.ts';
 import * as attachedPolicies from './attached-policies.ts';
+import * as authorizationDetails from './authorization-details.ts';
 import constraints from './constraints.generated.json' with { type: 'json' };
+import * as contextKeys from './context-keys.ts';
+import * as credentialReport from './credential-report.ts';
 import * as groups from './groups.ts';
 import { Identities } from './identities.ts';
 import * as inlinePolicies from './inline-policies.ts';
@@ -21,8 +24,12 @@ import * as policyVersions from './policy-versions.ts';
 import { providerMigrations } from './provider-tables.ts';
 import * as roles from './roles.ts';
 import * as samlProviders from './saml-providers.ts';
+import * as serverCertificates from './server-certificates.ts';
+import * as serviceAccess from './service-access.ts';
+import * as serviceLinkedRoles from './service-linked-roles.ts';
 import * as serviceSpecificCredentials from './service-specific-credentials.ts';
 import { signIn } from './sign-in.ts';
+import * as signingCertificates from './signing-certificates.ts';
 import * as simulation from './simulation.ts';
 import * as sshPublicKeys from './ssh-public-keys.ts';
 import { migrations } from './tables.ts';
@@ -45,6 +52,9 @@ export const iam = defineService({
     accessKeys,
     account,
     attachedPolicies,
+    authorizationDetails,
+    contextKeys,
+    credentialReport,
     groups,
     inlinePolicies,
     instanceProfiles,
@@ -57,7 +67,11 @@ export const iam = defineService({
     policyVersions,
     roles,
     samlProviders,
+    serverCertificates,
+    serviceAccess,
+    serviceLinkedRoles,
     serviceSpecificCredentials,
+    signingCertificates,
     simulation,
     sshPublicKeys,
     tagging,

@@ -6,6 +6,7 @@ import type { Route } from '../../kernel/service.ts';
 import { readBuffer } from '../../kernel/wire/body.ts';
 import type { Exchange } from '../../kernel/wire/http.ts';
 import { CONNECTION_LIMITS } from '../../kernel/wire/limits.ts';
+import { isOpenAccount } from './accounts.ts';
 import type { LoginProfileRow } from './credential-tables.ts';
 import { identitiesOf } from './identities.ts';
 import { changeOwnPassword, findLoginProfile } from './login-profiles.ts';
@@ -81,7 +82,8 @@ async function signInBy({ request, ctx }: Exchange): Promise<object> {
   const begin = () => undefined; // routes are permitted to read by the gateway
   const body = await readBuffer(request.message, MAX_BODY_BYTES, begin, CONNECTION_LIMITS, ctx.clock);
   const given = readRequest(body.toString('utf8'));
-  const account = await accountOf(ctx, given.account);
+  const named = await accountOf(ctx, given.account);
+  const account = named !== undefined && (await isOpenAccount(ctx, named)) ? named : undefined;
   const user = account === undefined ? undefined : await findEntity(ctx, account, 'user', given.userName);
   const attempt: Attempt = { account, user, given };
   const profile = await provePassword(ctx, attempt);
@@ -217,7 +219,7 @@ async function openConsoleSession(ctx: Context, { user, given }: Proved, mfaAuth
     await tx.record(signInRecord({ outcome: 'Success', mfaUsed: mfaAuthenticated }));
   });
   const mfa = mfaAuthenticated ? { mfaAuthenticatedAt: now } : {};
-  const caller: UserCaller = { ...callerOf(user), ...mfa, signedIn: true };
+  const caller: UserCaller = { ...callerOf(user), ...mfa, issuedAt: now, signedIn: true };
   const durationSeconds = given.durationSeconds ?? SESSION_SECONDS;
   const credentials = await ctx.identity.openSession({ caller, sessionPolicies: [], durationSeconds }, self);
   return {

@@ -1,16 +1,17 @@
 import { setImmediate } from 'node:timers/promises';
-import * as sdk from '@aws-sdk/client-iam';
+import type * as sdk from '@aws-sdk/client-iam';
 import { parseArn } from '../../kernel/arn.ts';
 import { ConditionContext, type ConditionKeys } from '../../kernel/auth/conditions.ts';
 import { type AuthorizationRequest, type Evaluation, evaluate } from '../../kernel/auth/policy.ts';
-import { type CompiledPolicy, parsePolicy } from '../../kernel/auth/policy-grammar.ts';
+import type { CompiledPolicy } from '../../kernel/auth/policy-grammar.ts';
 import type { PrincipalIdentity } from '../../kernel/auth/principals.ts';
 import type { Context } from '../../kernel/context.ts';
-import { fault } from '../../kernel/fault.ts';
 import type { Operation, OperationName } from '../../kernel/service.ts';
 import { listPage } from './markers.ts';
-import { type OwnerPolicies, policiesOfGroup, policiesOfRole, policiesOfUser } from './owner-policies.ts';
-import { entityArn, entityByName } from './store.ts';
+import { namedPolicies, subjectOf } from './named-policies.ts';
+import { policiesOfGroup, policiesOfRole, policiesOfUser } from './owner-policies.ts';
+import { contextKeysOf } from './policy-texts.ts';
+import { compile, matchedStatements, type PolicySource, policySource, sourceOfNamed } from './simulated-statements.ts';
 
 type Op<N extends OperationName<typeof sdk>> = Operation<typeof sdk, N>;
 
@@ -19,6 +20,7 @@ type SimulationInput = Pick<
   | 'ActionNames'
   | 'ResourceArns'
   | 'ContextEntries'
+  | 'PermissionsBoundaryPolicyInputList'
   | 'ResourcePolicy'
   | 'ResourceOwner'
   | 'CallerArn'
@@ -29,12 +31,18 @@ type SimulationInput = Pick<
 export const SimulatePrincipalPolicy: Op<'SimulatePrincipalPolicy'> = {
   resource: ({ PolicySourceArn: source }) => source,
   async handle(input, ctx) {
-    const { policies, principal } = await simulatedEntity(ctx, input.PolicySourceArn);
-    const identity = [...policies.identity, ...compileAll(input.PolicyInputList)];
+    const source = input.PolicySourceArn;
+    const subject = await subjectOf(ctx, source);
+    const find = { user: policiesOfUser, group: policiesOfGroup, role: policiesOfRole }[subject.kind];
+    const policies = (await find(ctx, subject.row.id)) ?? { identity: [] };
+    const own = (await namedPolicies(ctx, subject)).map(sourceOfNamed);
     const boundary = compileAll(input.PermissionsBoundaryPolicyInputList)[0] ?? policies.boundary;
-    return simulate(ctx, input, principal, identity, boundary, {
-      ...tagKeys(policies.tags),
-      ...principalKeys(principal),
+    const principal = principalOfArn(input.CallerArn ?? source, ctx);
+    return simulate(ctx, input, {
+      principal,
+      sources: [...own, ...sourcesOf(input.PolicyInputList)],
+      boundary,
+      keys: { ...tagKeys(policies.tags), ...principalKeys(principal) },
     });
   },
 };
@@ -44,40 +52,16 @@ export const SimulateCustomPolicy: Op<'SimulateCustomPolicy'> = {
   handle(input, ctx) {
     const boundary = compileAll(input.PermissionsBoundaryPolicyInputList)[0];
     const principal = principalOfArn(input.CallerArn ?? `arn:aws:iam::${ctx.account}:user/simulated`, ctx);
-    return simulate(ctx, input, principal, compileAll(input.PolicyInputList), boundary, {});
+    return simulate(ctx, input, { principal, sources: sourcesOf(input.PolicyInputList), boundary, keys: {} });
   },
 };
 
 function compileAll(documents: readonly string[] = []): CompiledPolicy[] {
-  return documents.map((document, index) =>
-    parsePolicy(document, {
-      form: 'identity',
-      name: `PolicyInputList.${index + 1}`,
-      fault: (message) => fault(sdk.InvalidInputException, message),
-    }),
-  );
+  return documents.map((document, index) => compile(document, `PolicyInputList.${index + 1}`, 'identity'));
 }
 
-/** User, group or role whose policies are asked. @throws NoSuchEntity or InvalidInput */
-async function simulatedEntity(
-  ctx: Context,
-  source: string,
-): Promise<{ policies: OwnerPolicies; principal: PrincipalIdentity }> {
-  const { account, service, resource = '' } = parseArn(source) ?? {};
-  const [kind, ...path] = resource.split('/');
-  const known = kind === 'user' || kind === 'group' || kind === 'role';
-  if (!known || service !== 'iam' || account !== ctx.account) {
-    throw fault(
-      sdk.InvalidInputException,
-      `Invalid Entity Arn: ${source} does not clearly define entity type and name.`,
-    );
-  }
-  const entity = await entityByName(ctx, ctx.account, kind, path.at(-1) ?? '');
-  if (entityArn(kind, entity) !== source) {
-    throw fault(sdk.NoSuchEntityException, `The ${kind} with name ${path.join('/')} cannot be found.`);
-  }
-  const find = { user: policiesOfUser, group: policiesOfGroup, role: policiesOfRole }[kind];
-  return { policies: (await find(ctx, entity.id)) ?? { identity: [] }, principal: principalOfArn(source, ctx) };
+function sourcesOf(documents: readonly string[] = []): PolicySource[] {
+  return documents.map((document, index) => policySource(document, `PolicyInputList.${index + 1}`, 'none'));
 }
 
 function principalOfArn(arn: string, ctx: Context): PrincipalIdentity {
@@ -102,40 +86,45 @@ function tagKeys(tags: Readonly<Record<string, string>> = {}): ConditionKeys {
   return Object.fromEntries(Object.entries(tags).map(([key, value]) => [`aws:PrincipalTag/${key}`, value]));
 }
 
-async function simulate(
-  ctx: Context,
-  input: SimulationInput,
-  principal: PrincipalIdentity,
-  identityPolicies: readonly CompiledPolicy[],
-  boundary: CompiledPolicy | undefined,
-  keys: ConditionKeys,
-) {
+interface Simulation {
+  readonly principal: PrincipalIdentity;
+  readonly sources: readonly PolicySource[];
+  readonly boundary: CompiledPolicy | undefined;
+  readonly keys: ConditionKeys;
+}
+
+async function simulate(ctx: Context, input: SimulationInput, simulation: Simulation) {
+  const { principal, sources, boundary, keys } = simulation;
   const given = (input.ContextEntries ?? []).map((entry) => [entry.ContextKeyName ?? '', entry.ContextKeyValues ?? []]);
   const context = new ConditionContext(keys, Object.fromEntries(given));
-  const resourcePolicy =
-    input.ResourcePolicy === undefined
-      ? undefined
-      : parsePolicy(input.ResourcePolicy, {
-          form: 'resource',
-          fault: (message) => fault(sdk.InvalidInputException, message),
-        });
+  const resource = input.ResourcePolicy;
+  const resourceSource =
+    resource === undefined ? undefined : policySource(resource, 'ResourcePolicy', 'resource', 'resource');
+  const identityPolicies = sources.map(({ policy }) => policy);
+  const texts = [
+    ...[...sources, ...(resourceSource === undefined ? [] : [resourceSource])].map(({ document }) => document),
+    ...(input.PermissionsBoundaryPolicyInputList ?? []),
+  ];
+  const missing = [...new Set(texts.flatMap(contextKeysOf))].filter(
+    (key) => context.values(key.toLowerCase()) === undefined,
+  );
   const owner = parseArn(input.ResourceOwner ?? '')?.account;
   const { ActionNames: actions = [], ResourceArns: resources = ['*'] } = input;
   const resultAt = (index: number): Answer => {
     const action = actions[Math.floor(index / resources.length)]!;
-    const resource = resources[index % resources.length]!;
-    const resourceAccount = owner ?? (parseArn(resource)?.account || principal.account);
+    const target = resources[index % resources.length]!;
     const request: AuthorizationRequest = {
       principal,
       action,
-      resource,
-      resourceAccount,
+      resource: target,
+      resourceAccount: owner ?? (parseArn(target)?.account || principal.account),
       context,
       identityPolicies,
       boundary,
-      resourcePolicy,
+      resourcePolicy: resourceSource?.policy,
     };
-    return { index, result: resultOf(request, evaluate(request)) };
+    const matched = matchedStatements(request, sources, resourceSource);
+    return { index, result: resultOf(request, evaluate(request), matched, missing) };
   };
   // A request of 200 KB has millions of pairs: only those of the page are evaluated, and others get their turn meanwhile.
   const fetch = async (after: string | undefined, limit: number) => {
@@ -159,17 +148,33 @@ interface Answer {
   result: sdk.EvaluationResult;
 }
 
-function resultOf(request: AuthorizationRequest, evaluation: Evaluation): sdk.EvaluationResult {
+function resultOf(
+  request: AuthorizationRequest,
+  evaluation: Evaluation,
+  matched: sdk.Statement[],
+  missing: string[],
+): sdk.EvaluationResult {
   const decision = { allow: 'allowed', explicitDeny: 'explicitDeny', implicitDeny: 'implicitDeny' } as const;
+  const boundaryDetail =
+    request.boundary === undefined
+      ? {}
+      : { PermissionsBoundaryDecisionDetail: { AllowedByPermissionsBoundary: !isByBoundary(evaluation) } };
+  const EvalDecision = decision[evaluation.decision];
+  const specific: sdk.ResourceSpecificResult = {
+    EvalResourceName: request.resource,
+    EvalResourceDecision: EvalDecision,
+    MatchedStatements: matched,
+    MissingContextValues: missing,
+    ...boundaryDetail,
+  };
   return {
     EvalActionName: request.action,
     EvalResourceName: request.resource,
-    EvalDecision: decision[evaluation.decision],
-    MatchedStatements: [],
-    MissingContextValues: [],
-    ...(request.boundary === undefined
-      ? {}
-      : { PermissionsBoundaryDecisionDetail: { AllowedByPermissionsBoundary: !isByBoundary(evaluation) } }),
+    EvalDecision,
+    MatchedStatements: matched,
+    MissingContextValues: missing,
+    ...(request.resource === '*' ? {} : { ResourceSpecificResults: [specific] }),
+    ...boundaryDetail,
   };
 }
 

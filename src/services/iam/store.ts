@@ -5,18 +5,32 @@ import { fault } from '../../kernel/fault.ts';
 import type { ResourceRef } from '../../kernel/service.ts';
 import { tagsOf } from '../../kernel/tags.ts';
 import { commonFault } from '../../kernel/wire/errors.ts';
+import type { ServerCertificateRow } from './report-tables.ts';
 import type { EntityRow, GroupRow, InstanceProfileRow, RoleRow, UserRow } from './tables.ts';
 import { tables } from './tables.ts';
 
 /** What can hold policies: users, groups and roles. */
 export type OwnerKind = 'user' | 'group' | 'role';
-export type EntityKind = OwnerKind | 'instance-profile';
+export type EntityKind = OwnerKind | 'instance-profile' | 'server-certificate';
+
+/** Where the roles stand that belong to services: only they change them. */
+export const SERVICE_ROLE_PATH = '/aws-service-role/';
 
 const TABLES = {
   user: 'iam_users',
   group: 'iam_groups',
   role: 'iam_roles',
   'instance-profile': 'iam_instance_profiles',
+  'server-certificate': 'iam_server_certificates',
+} as const;
+
+/** How messages name them. */
+const LABELS = {
+  user: 'User',
+  group: 'Group',
+  role: 'Role',
+  'instance-profile': 'Instance Profile',
+  'server-certificate': 'Server Certificate',
 } as const;
 
 interface Rows {
@@ -24,6 +38,7 @@ interface Rows {
   group: GroupRow;
   role: RoleRow;
   'instance-profile': InstanceProfileRow;
+  'server-certificate': ServerCertificateRow;
 }
 
 /** `arn:aws:iam::123456789012:user/path/alice` */
@@ -60,8 +75,23 @@ export async function entityByName<K extends EntityKind>(
   const text =
     kind === 'instance-profile'
       ? `Instance Profile ${name} cannot be found.`
-      : `The ${kind} with name ${name} cannot be found.`;
+      : `The ${kind === 'server-certificate' ? LABELS[kind] : kind} with name ${name} cannot be found.`;
   throw fault(sdk.NoSuchEntityException, text);
+}
+
+/** A role that its account may change. @throws NoSuchEntity, or UnmodifiableEntity for the role of a service */
+export async function changeableRole(tx: Tx, account: string, name: string): Promise<RoleRow> {
+  const row = await entityByName(tx, account, 'role', name);
+  if (!row.path.startsWith(SERVICE_ROLE_PATH)) return row;
+  throw fault(
+    sdk.UnmodifiableEntityException,
+    `Cannot perform the operation on the protected role '${row.name}' - this role is only modifiable by AWS`,
+  );
+}
+
+/** What holds policies that its account may change. @throws NoSuchEntity, UnmodifiableEntity */
+export function changeable(tx: Tx, account: string, kind: OwnerKind, name: string): Promise<EntityRow> {
+  return kind === 'role' ? changeableRole(tx, account, name) : entityByName(tx, account, kind, name);
 }
 
 /** @throws EntityAlreadyExists when the name is taken, in any case */
@@ -73,8 +103,7 @@ export async function requireFreeName(tx: Tx, account: string, kind: EntityKind,
     .where('name_key', '=', name.toLowerCase())
     .executeTakeFirst();
   if (taken === undefined) return;
-  const label = kind === 'instance-profile' ? 'Instance Profile' : kind.charAt(0).toUpperCase() + kind.slice(1);
-  throw fault(sdk.EntityAlreadyExistsException, `${label} with name ${name} already exists.`);
+  throw fault(sdk.EntityAlreadyExistsException, `${LABELS[kind]} with name ${name} already exists.`);
 }
 
 /** The entity as a resource of IAM's own policies: its ARN (an assumed path where it does not exist) and tags. */
@@ -90,7 +119,7 @@ export async function entityResource(ctx: Context, kind: EntityKind, name: strin
  */
 export async function movedResources(
   ctx: Context,
-  kind: 'user' | 'group',
+  kind: 'user' | 'group' | 'server-certificate',
   name: string,
   to: { name: string | undefined; path: string | undefined },
 ): Promise<ResourceRef[]> {
@@ -124,11 +153,11 @@ export function listEntities<K extends EntityKind>(
 }
 
 /** How many entities of a kind the account has. */
-export async function countEntities(ctx: Context, kind: EntityKind): Promise<number> {
-  const row = await tables(ctx)
+export async function countEntities(source: Context | Tx, kind: EntityKind, account: string): Promise<number> {
+  const row = await tables(source)
     .selectFrom(TABLES[kind] as 'iam_users')
     .select((e) => e.fn.countAll<number>().as('n'))
-    .where('account', '=', ctx.account)
+    .where('account', '=', account)
     .executeTakeFirstOrThrow();
   return Number(row.n);
 }

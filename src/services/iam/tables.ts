@@ -2,6 +2,7 @@ import type { Kysely } from 'kysely';
 import type { Context, Tx } from '../../kernel/context.ts';
 import type { Migrations } from '../../kernel/store/migrate.ts';
 import { type CredentialTables, credentialMigrations } from './credential-tables.ts';
+import { type ReportTables, reportMigrations } from './report-tables.ts';
 
 /** What users, groups, roles and managed policies have in common. */
 export interface EntityRow {
@@ -24,6 +25,8 @@ export interface RoleRow extends EntityRow {
   trust_policy: string;
   max_session_seconds: number;
   boundary_arn: string | null;
+  last_used_at: number | null;
+  last_used_region: string | null;
 }
 export interface PolicyRow extends EntityRow {
   arn: string;
@@ -96,7 +99,7 @@ export interface AccountAliasRow {
   account: string;
   alias: string;
 }
-export interface IamTables extends CredentialTables {
+export interface IamTables extends CredentialTables, ReportTables {
   iam_users: UserRow;
   iam_groups: GroupRow;
   iam_roles: RoleRow;
@@ -133,6 +136,7 @@ function entityTable(schema: Schema, name: string) {
 
 export const migrations: Migrations = {
   ...credentialMigrations,
+  ...reportMigrations,
   '0001-identities': {
     async up({ schema }) {
       await entityTable(schema, 'iam_users').addColumn('boundary_arn', 'text').execute();

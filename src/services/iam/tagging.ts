@@ -148,3 +148,18 @@ export const ListMFADeviceTags: Op<'ListMFADeviceTags'> = {
   resource: mfaResource,
   handle: (input, ctx) => list(ctx, device(ctx, input.SerialNumber), input),
 };
+
+export const TagServerCertificate: Op<'TagServerCertificate'> = {
+  resource: ({ ServerCertificateName: name }, ctx) => entityResource(ctx, 'server-certificate', name),
+  conditions: ({ Tags }) => tagConditions(Tags),
+  handle: (input, ctx) => tag(ctx, named(ctx, 'server-certificate', input.ServerCertificateName), input.Tags),
+};
+export const UntagServerCertificate: Op<'UntagServerCertificate'> = {
+  resource: ({ ServerCertificateName: name }, ctx) => entityResource(ctx, 'server-certificate', name),
+  conditions: untagConditions,
+  handle: (input, ctx) => untag(ctx, named(ctx, 'server-certificate', input.ServerCertificateName), input.TagKeys),
+};
+export const ListServerCertificateTags: Op<'ListServerCertificateTags'> = {
+  resource: ({ ServerCertificateName: name }, ctx) => entityResource(ctx, 'server-certificate', name),
+  handle: (input, ctx) => list(ctx, named(ctx, 'server-certificate', input.ServerCertificateName), input),
+};

@@ -174,6 +174,9 @@ async function requireBareUser(tx: Tx, userId: string): Promise<void> {
   if (await has(db.selectFrom('iam_ssh_keys').select('id').where('user_id', '=', userId))) {
     throw conflict('delete SSH public keys');
   }
+  if (await has(db.selectFrom('iam_signing_certificates').select('id').where('user_id', '=', userId))) {
+    throw conflict('delete signing certificates');
+  }
   if (await has(db.selectFrom('iam_mfa_devices').select('serial').where('user_id', '=', userId))) {
     throw conflict('delete MFA device');
   }
