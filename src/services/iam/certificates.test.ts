@@ -91,7 +91,12 @@ test('server certificates: key and chain must fit; renamed with their tags; the 
   const { ServerCertificate: got } = await iam.getServerCertificate({ ServerCertificateName: 'site' });
   assert.deepEqual(
     [got!.CertificateBody, got!.CertificateChain, got!.Tags, got!.ServerCertificateMetadata!.Arn],
-    [issued.body, authority.body, [{ Key: 'for', Value: 'web' }], 'arn:aws:iam::123456789012:server-certificate/site'],
+    [
+      issued.body.trim(),
+      authority.body.trim(),
+      [{ Key: 'for', Value: 'web' }],
+      'arn:aws:iam::123456789012:server-certificate/site',
+    ],
   );
   await iam.untagServerCertificate({ ServerCertificateName: 'site', TagKeys: ['for'] });
   assert.deepEqual((await iam.listServerCertificateTags({ ServerCertificateName: 'site' })).Tags, []);

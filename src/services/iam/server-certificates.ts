@@ -69,8 +69,9 @@ export const UploadServerCertificate: Op<'UploadServerCertificate'> = {
       name_key: name.toLowerCase(),
       path,
       created_at: ctx.now().getTime(),
-      body: input.CertificateBody,
-      chain: input.CertificateChain ?? null,
+      // Without the white space around them: what reads them back (Terraform) compares them so.
+      body: input.CertificateBody.trim(),
+      chain: input.CertificateChain?.trim() ?? null,
       private_key: ctx.secrets.seal('iam.server-certificate', id, input.PrivateKey),
       expires_at: endOf(certificate),
     };
