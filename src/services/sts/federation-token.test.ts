@@ -87,7 +87,7 @@ test('federated users of root, tags, and limits', async (t) => {
     }),
     Tags: [{ Key: 'team', Value: 'blue' }],
   });
-  await guest.codecommit.createRepository({ repositoryName: 'made' });
+  await guest.codecommit.listRepositories({});
   await assert.rejects(guest.s3.listBuckets({}), { name: 'AccessDenied' });
   const { Credentials: keys } = await server.root_.sts.getFederationToken({ Name: 'guest', DurationSeconds: 43_200 });
   assert.ok(keys!.Expiration!.getTime() - Date.now() <= 3_600_000, 'an hour at most for root');
