@@ -249,26 +249,31 @@ export const RevokeGrant: Op<'RevokeGrant'> = {
   },
 };
 
-/** The grant that RetireGrant means: by key and id, or by its token. */
-function namedGrant(ctx: Context, input: sdk.RetireGrantCommandInput): { keyId: string; grantId: string } {
+/** The grant that RetireGrant means: by key and id, or by its token; undefined where neither is whole. */
+function namedGrant(ctx: Context, input: sdk.RetireGrantCommandInput): { keyId: string; grantId: string } | undefined {
   const { GrantToken, KeyId, GrantId } = input;
   if (KeyId !== undefined && GrantId !== undefined) return { keyId: KeyId, grantId: GrantId };
-  if (GrantToken === undefined) throw invalid('Specify either a grant token, or a key ARN and a grant ID.');
+  if (GrantToken === undefined) return undefined;
   const { keyArn, grantId } = readGrantToken(ctx, GrantToken);
   return { keyId: keyArn, grantId };
 }
 
 export const RetireGrant: Op<'RetireGrant'> = {
   async resource(input, ctx): Promise<ResourceRef> {
-    const { keyId, grantId } = namedGrant(ctx, input);
-    const ref = await keyRef(ctx, keyId, 'kms:RetireGrant', { crossAccount: true });
-    return (await mayRetire(ctx, ref.arn, grantId)) ? { ...ref, granted: 'self' } : ref;
+    const named = namedGrant(ctx, input);
+    if (named === undefined) return { arn: '*' };
+    const ref = await keyRef(ctx, named.keyId, 'kms:RetireGrant', { crossAccount: true });
+    return (await mayRetire(ctx, ref.arn, named.grantId)) ? { ...ref, granted: 'self' } : ref;
   },
-  conditions: (input, ctx) => namedKeyConditions(ctx, namedGrant(ctx, input).keyId),
+  conditions(input, ctx) {
+    const named = namedGrant(ctx, input);
+    return named === undefined ? callerConditions(ctx) : namedKeyConditions(ctx, named.keyId);
+  },
   async handle(input, ctx) {
-    const { keyId, grantId } = namedGrant(ctx, input);
-    const { arn } = await keyByName(ctx, keyId);
-    await removeGrant(ctx, arn, grantId, input.DryRun);
+    const named = namedGrant(ctx, input);
+    if (named === undefined) throw invalid('Specify either a grant token, or a key ARN and a grant ID.');
+    const { arn } = await keyByName(ctx, named.keyId);
+    await removeGrant(ctx, arn, named.grantId, input.DryRun);
     return {};
   },
 };
