@@ -73,6 +73,7 @@ const SAMPLES: AllSamples = {
     Path: '/',
     PathPrefix: '/',
     NewPath: null,
+    RemovePrivateKey: null,
     AccessKeyId: 'AKIAIOSFODNN7EXAMPLE',
     UserName: 'sample',
   },
@@ -83,9 +84,16 @@ const SAMPLES: AllSamples = {
     Policy: SAMPLE_POLICY,
     PolicyName: 'default',
     NumberOfBytes: 16,
+    KeyMaterialId: null,
+    GrantToken: null,
   },
   s3: { Bucket: 'sample', Key: 'sample', CopySource: 'sample/sample', ExpectedBucketOwner: null },
-  sts: { RoleArn: `arn:aws:iam::${ACCOUNT}:role/sample`, PrincipalArn: `arn:aws:iam::${ACCOUNT}:saml-provider/sample` },
+  sts: {
+    SerialNumber: null,
+    TokenCode: null,
+    RoleArn: `arn:aws:iam::${ACCOUNT}:role/sample`,
+    PrincipalArn: `arn:aws:iam::${ACCOUNT}:saml-provider/sample`,
+  },
 };
 
 /** Makes what operations must find before IAM can be asked: buckets carry their policy, roles their trust. */
@@ -103,7 +111,10 @@ export async function makeSamples({ root_ }: TestServer): Promise<Made> {
   const KeyId = KeyMetadata!.KeyId!;
   await kms.createAlias({ AliasName: 'alias/sample', TargetKeyId: KeyId });
   const { CiphertextBlob } = await kms.encrypt({ KeyId, Plaintext: Buffer.from(CANARY) });
+  const grant = { KeyId, GranteePrincipal: `arn:aws:iam::${ACCOUNT}:role/sample`, Operations: ['Decrypt' as const] };
+  const { GrantId } = await kms.createGrant(grant);
   const keys = {
+    ...{ 'RetireGrant.KeyId': KeyMetadata!.Arn, 'RetireGrant.GrantId': GrantId },
     ...{ KeyId, TargetKeyId: KeyId, SourceKeyId: KeyId, DestinationKeyId: KeyId },
     ...{ 'Decrypt.CiphertextBlob': CiphertextBlob, 'ReEncrypt.CiphertextBlob': CiphertextBlob },
   };
