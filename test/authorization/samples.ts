@@ -84,7 +84,6 @@ const SAMPLES: AllSamples = {
     Policy: SAMPLE_POLICY,
     PolicyName: 'default',
     NumberOfBytes: 16,
-    KeyMaterialId: null,
     GrantToken: null,
   },
   s3: { Bucket: 'sample', Key: 'sample', CopySource: 'sample/sample', ExpectedBucketOwner: null },
