@@ -74,6 +74,7 @@ const SAMPLES: AllSamples = {
     PathPrefix: '/',
     NewPath: null,
     RemovePrivateKey: null,
+    DeletionTaskId: 'task/aws-service-role/codebuild.amazonaws.com/sample/11111111-1111-4111-8111-111111111111',
     AccessKeyId: 'AKIAIOSFODNN7EXAMPLE',
     UserName: 'sample',
   },
