@@ -275,15 +275,13 @@ class KernelContext implements Context {
     input: OperationInput<M, N>,
   ): Promise<OperationOutput<M, N>> {
     const kernel = this.#kernel;
+    const called = kernel.services.get(service);
+    if (called === undefined) {
+      throw commonFault('NotImplemented', `The service ${service} is not part of this installation (${operation}).`);
+    }
     const frame = { ...this.#frame, requestId: kernel.ids.uuid() };
     delete frame.firstTransaction;
-    return (await invoke(
-      kernel,
-      kernel.service(service),
-      operation,
-      input as Record<string, unknown>,
-      frame,
-    )) as OperationOutput<M, N>;
+    return (await invoke(kernel, called, operation, input as Record<string, unknown>, frame)) as OperationOutput<M, N>;
   }
 
   async sourceArchive(request: SourceArchiveRequest): Promise<SourceArchive> {

@@ -55,6 +55,7 @@ const SAMPLES: AllSamples = {
     resourceArn: arn('codecommit', 'sample'),
     'GetBranch.repositoryName': 'sample',
     pullRequestId: '1',
+    triggers: [{ name: 'sample', destinationArn: arn('sns', 'sample'), branches: [], events: ['all'] }],
     'GetCommentsForPullRequest.repositoryName': null,
     'GetCommentsForPullRequest.beforeCommitId': null,
     'GetCommentsForPullRequest.afterCommitId': null,

@@ -30,5 +30,16 @@ export const memberFaults: NonNullable<ConstraintTable['faults']> = {
   },
   relativeFileVersion: { invalid: 'InvalidRelativeFileVersionEnumException' },
   tagKeys: { missing: 'TagKeysListRequiredException', invalid: 'InvalidTagKeysListException' },
+  triggers: { missing: 'RepositoryTriggersListRequiredException' },
+  name: { missing: 'RepositoryTriggerNameRequiredException', invalid: 'InvalidRepositoryTriggerNameException' },
+  destinationArn: {
+    missing: 'RepositoryTriggerDestinationArnRequiredException',
+    invalid: 'InvalidRepositoryTriggerDestinationArnException',
+  },
+  events: {
+    missing: 'RepositoryTriggerEventsListRequiredException',
+    invalid: 'InvalidRepositoryTriggerEventsException',
+  },
+  branches: { invalid: 'InvalidRepositoryTriggerBranchNameException' },
   kmsKeyId: { missing: 'EncryptionKeyRequiredException', invalid: 'EncryptionKeyInvalidIdException' },
 };

@@ -6,6 +6,7 @@ import { type MergeFacts, type MovedRef, repositoryStateChange } from './events.
 import { followMovedRefs } from './pull-requests-follow.ts';
 import { BRANCHES, findRef, findRepositoryById } from './store.ts';
 import { type RepositoryRow, tables } from './tables.ts';
+import { writeDispatches } from './triggers-dispatch.ts';
 import { packRow, RepositoryGoneError } from './truth.ts';
 
 export interface MoveOptions {
@@ -81,6 +82,7 @@ async function moveWithin(
   }
   await options.within?.(tx, repository);
   await followMovedRefs(tx, ctx, repository, moved);
+  await writeDispatches(tx, ctx, repository, moved);
   if (options.record !== undefined) await tx.record(options.record(repository, moved));
   return refused;
 }

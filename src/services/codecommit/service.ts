@@ -30,6 +30,9 @@ import { reviewMigrations } from './review-tables.ts';
 import { sourceArchive } from './source-archives.ts';
 import { migrations } from './tables.ts';
 import * as tagging from './tagging.ts';
+import { triggerMigrations } from './trigger-tables.ts';
+import * as triggers from './triggers.ts';
+import { triggerDispatch } from './triggers-dispatch.ts';
 import { removal, upkeep } from './upkeep.ts';
 
 /** Room for the contents of a commit in base64: AWS allows 6 MB a file. */
@@ -68,10 +71,11 @@ export const codecommit = defineService({
     reactions,
     repositories,
     tagging,
+    triggers,
   ],
   routes: [gitHttp],
-  reconcilers: [upkeep, removal],
-  migrations: { ...migrations, ...reviewMigrations },
+  reconcilers: [upkeep, removal, triggerDispatch],
+  migrations: { ...migrations, ...reviewMigrations, ...triggerMigrations },
   lifecycle: {
     async start(ctx) {
       await gitLifecycle.start(ctx);

@@ -6,6 +6,7 @@ import { gitStoreOf, lockedRepository, repositoryKeysOf } from './git-cache.ts';
 import { removeReviews } from './reviews-removal.ts';
 import { findRepositoryById } from './store.ts';
 import { tables } from './tables.ts';
+import { triggerTables } from './trigger-tables.ts';
 
 /** A repository with more packs than this is folded even if nobody uses it on this node. */
 const MOST_PACKS = 16;
@@ -54,6 +55,7 @@ export async function removeRepository(tx: Tx, repositoryId: string, now: Date):
   await db.deleteFrom('codecommit_packs').where('repository_id', '=', repositoryId).execute();
   await db.deleteFrom('codecommit_merge_commits').where('repository_id', '=', repositoryId).execute();
   await removeReviews(tx, repositoryId);
+  await triggerTables(tx).deleteFrom('codecommit_trigger_sets').where('repository_id', '=', repositoryId).execute();
   await db.deleteFrom('codecommit_dropped_packs').where('repository_id', '=', repositoryId).execute();
   await db
     .insertInto('codecommit_removals')
