@@ -5,6 +5,7 @@ import { isFault } from '../../kernel/fault.ts';
 import type { ResourceRef, Route } from '../../kernel/service.ts';
 import type { Exchange, HttpRequest } from '../../kernel/wire/http.ts';
 import { gitFault, openRepository } from './git-cache.ts';
+import { LFS, serveLfs } from './git-lfs.ts';
 import { identifyGitUser, readBasic } from './git-passwords.ts';
 import { GitPushes } from './git-pushes.ts';
 import { gitRecord } from './git-records.ts';
@@ -36,7 +37,9 @@ export const gitHttp: Route = {
     const target = targetOf(exchange.request.path);
     const visitor = await authenticate(exchange, target);
     if (typeof visitor === 'number') refuse(exchange, visitor);
-    else await serve(exchange, visitor, target);
+    else if (target.rest.startsWith(LFS)) {
+      await serveLfs(exchange, { ...visitor, name: target.name, rest: target.rest.slice(LFS.length) });
+    } else await serve(exchange, visitor, target);
   },
 };
 
@@ -59,7 +62,7 @@ async function authenticate({ request, ctx }: Exchange, target: Target): Promise
   if (given === undefined) return 401;
   const hostRegion = regionOf(request.host);
   const identity = await identifyGitUser(ctx, given, {
-    path: target.path,
+    paths: target.rest.startsWith(LFS) ? [target.path, `${target.path}/info/lfs`] : [target.path],
     hosts: () => hostsOf(request, ctx.publicUrl),
     regions: async (account) => {
       const regions = [

@@ -14,8 +14,8 @@ export interface GitPassword {
 
 /** What a signed password was made for. Neither host nor region is sent, so each candidate is tried. */
 export interface SignedFor {
-  /** Path of the repository as in the URL, `/v1/repos/NAME`. */
-  path: string;
+  /** Paths that the client may have signed: the repository's as in the URL, `/v1/repos/NAME`. */
+  paths: readonly string[];
   /** Names under which the client may know this server. */
   hosts(): readonly string[];
   /** Regions that may be meant by a caller of that account. */
@@ -96,15 +96,17 @@ function hasItsToken(
 /** The region whose signature it is. Every candidate is computed, so that the time tells nothing. */
 function matchingRegion(
   given: { timestamp: string; signature: string; userName: string; secret: string },
-  { path, hosts }: SignedFor,
+  { paths, hosts }: SignedFor,
   regions: readonly string[],
 ): string | undefined {
   const names = hosts();
   let found: string | undefined;
   for (const region of regions) {
     for (const host of names) {
-      const signature = signGitPassword({ ...given, region, host, path });
-      if (sameText(signature, given.signature)) found ??= region;
+      for (const path of paths) {
+        const signature = signGitPassword({ ...given, region, host, path });
+        if (sameText(signature, given.signature)) found ??= region;
+      }
     }
   }
   return found;

@@ -17,6 +17,7 @@ import * as files from './files.ts';
 import { gitLifecycle } from './git-cache.ts';
 import { gitHttp } from './git-http.ts';
 import { closeSshDoor, openSshDoor } from './git-ssh.ts';
+import { lfsMigrations } from './lfs-rows.ts';
 import { memberFaults } from './member-faults.ts';
 import * as merges from './merges.ts';
 import * as mergesHistory from './merges-history.ts';
@@ -75,7 +76,7 @@ export const codecommit = defineService({
   ],
   routes: [gitHttp],
   reconcilers: [upkeep, removal, triggerDispatch],
-  migrations: { ...migrations, ...reviewMigrations, ...triggerMigrations },
+  migrations: { ...migrations, ...reviewMigrations, ...lfsMigrations, ...triggerMigrations },
   lifecycle: {
     async start(ctx) {
       await gitLifecycle.start(ctx);

@@ -3,6 +3,7 @@ import { GRACE_MS } from '../../git/upkeep.ts';
 import type { Context, Tx } from '../../kernel/context.ts';
 import type { Reconciler } from '../../kernel/service.ts';
 import { gitStoreOf, lockedRepository, repositoryKeysOf } from './git-cache.ts';
+import { removeLfsObjects } from './lfs-rows.ts';
 import { removeReviews } from './reviews-removal.ts';
 import { findRepositoryById } from './store.ts';
 import { tables } from './tables.ts';
@@ -54,6 +55,7 @@ export async function removeRepository(tx: Tx, repositoryId: string, now: Date):
   await db.deleteFrom('codecommit_refs').where('repository_id', '=', repositoryId).execute();
   await db.deleteFrom('codecommit_packs').where('repository_id', '=', repositoryId).execute();
   await db.deleteFrom('codecommit_merge_commits').where('repository_id', '=', repositoryId).execute();
+  await removeLfsObjects(tx, repositoryId);
   await removeReviews(tx, repositoryId);
   await triggerTables(tx).deleteFrom('codecommit_trigger_sets').where('repository_id', '=', repositoryId).execute();
   await db.deleteFrom('codecommit_dropped_packs').where('repository_id', '=', repositoryId).execute();
