@@ -61,13 +61,6 @@ export async function startServer(
     const tls =
       config.tlsCert === '' ? undefined : { cert: await readFile(config.tlsCert), key: await readFile(config.tlsKey) };
     const { server, port } = await listen(gateway, config.host, config.port, CONNECTION_LIMITS, tls);
-    const scheme = tls === undefined ? 'http' : 'https';
-    kernel.publicUrl = config.publicUrl === '' ? `${scheme}://${urlHost(config.host)}:${port}` : config.publicUrl;
-    const starting = services.map((service) => service.lifecycle?.start?.(kernel.serviceContext(service.eventSource)));
-    const addresses = (await Promise.all(starting)).flatMap((more) => more ?? []);
-    await kernel.work.start();
-    kernel.outbox.poke();
-    started.resolve();
     const stop = async () => {
       kernel.beginStop();
       server.close();
@@ -80,6 +73,23 @@ export async function startServer(
       await kernel.database.close();
       folder.release();
     };
+    const scheme = tls === undefined ? 'http' : 'https';
+    kernel.publicUrl = config.publicUrl === '' ? `${scheme}://${urlHost(config.host)}:${port}` : config.publicUrl;
+    const addresses: string[] = [];
+    try {
+      const starting = services.map(async (service) => {
+        addresses.push(...((await service.lifecycle?.start?.(kernel.serviceContext(service.eventSource))) ?? []));
+      });
+      const failed = (await Promise.allSettled(starting)).find((one) => one.status === 'rejected');
+      if (failed !== undefined) throw failed.reason;
+      await kernel.work.start();
+    } catch (error) {
+      // What has started already would keep the process, and its ports, for ever.
+      await stop();
+      throw error;
+    }
+    kernel.outbox.poke();
+    started.resolve();
     return { url: kernel.publicUrl, addresses, config, root, kernel, stop };
   } catch (error) {
     folder.release();

@@ -24,7 +24,10 @@ export async function takeDataFolder(folder: string): Promise<{ release(): void 
     if (/locked|busy/i.test((error as Error).message)) throw new DataFolderBusyError(folder);
     throw error;
   }
-  return { release: () => lock.close() };
+  const release = () => {
+    if (lock.isOpen) lock.close();
+  };
+  return { release };
 }
 
 /** The root user's access key. */

@@ -26,7 +26,7 @@ async function gitUser(server: TestServer, name: string, policy?: object) {
 const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
 const READER = {
   Version: '2012-10-17',
-  Statement: [{ Effect: 'Allow', Action: 'codecommit:GitPull', Resource: '*' }],
+  Statement: [{ Effect: 'Allow', Action: ['codecommit:GitPull', 'kms:Decrypt'], Resource: '*' }],
 };
 
 test('git lfs pushes and fetches large files, which lie sealed on disk', async (t) => {

@@ -77,14 +77,14 @@ export async function openSshDoor(ctx: Context): Promise<readonly string[]> {
     },
   );
   server.listen(sshPort, host);
-  await Promise.race([
-    once(server, 'listening'),
-    once(server, 'error').then(([error]) => {
-      throw new Error(
-        `Git over SSH cannot listen on port ${sshPort}: ${(error as Error).message}. Choose another one with --ssh-port, or off.`,
-      );
-    }),
-  ]);
+  try {
+    await once(server, 'listening');
+  } catch (error) {
+    const why = (error as Error).message;
+    throw new Error(
+      `Git over SSH cannot listen on port ${sshPort}: ${why}. Choose another one with --ssh-port, or off.`,
+    );
+  }
   // What goes wrong with a single connection is that connection's; the server itself has nothing to tell.
   server.on('error', (error: Error) => ctx.log.warn({ err: error }, 'git over SSH'));
   const { port } = server.address() as AddressInfo;
