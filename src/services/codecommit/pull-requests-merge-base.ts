@@ -21,8 +21,8 @@ export async function mergeBaseOf(
 ): Promise<string | undefined> {
   const key = `${id} ${destination} ${source}`;
   if (known.has(key)) return known.get(key);
-  const repository = await openRepository(ctx, id);
   try {
+    const repository = await openRepository(ctx, id);
     const [base] = await repository.read((lease) => mergeBases(repository, lease, [destination, source], ctx.signal));
     if (known.size >= MAX_KNOWN) known.delete(known.keys().next().value!);
     known.set(key, base);
