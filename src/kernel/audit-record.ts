@@ -80,10 +80,11 @@ function userNameOf(caller: Caller): string | null {
 /** The record as CloudTrail shows it, JSON. */
 function cloudTrailRecord(entry: AuditEntry): string {
   const maxChars = entry.caller.type === 'Anonymous' ? MAX_ANONYMOUS_CHARS : MAX_PARAMETERS_CHARS;
+  const { errorCode, errorMessage } = entry;
+  // A sign-in that failed has a message alone.
   const error =
-    entry.errorCode === undefined
-      ? ''
-      : `,"errorCode":${JSON.stringify(entry.errorCode)},"errorMessage":${JSON.stringify((entry.errorMessage ?? '').slice(0, MAX_MESSAGE_CHARS))}`;
+    (errorCode === undefined ? '' : `,"errorCode":${JSON.stringify(errorCode)}`) +
+    (errorMessage === undefined ? '' : `,"errorMessage":${JSON.stringify(errorMessage.slice(0, MAX_MESSAGE_CHARS))}`);
   const head = `{"eventVersion":"1.11","userIdentity":${identityJson(entry)},"eventTime":"${entry.at.toISOString().slice(0, 19)}Z","eventSource":${JSON.stringify(entry.eventSource)},"eventName":${JSON.stringify(entry.eventName)},"awsRegion":${JSON.stringify(entry.region)},"sourceIPAddress":${JSON.stringify(entry.sourceIp)},"userAgent":${JSON.stringify(entry.userAgent)}${error}`;
   const parameters = boundedJson(entry.requestParameters, maxChars);
   const elements = boundedJson(entry.responseElements, maxChars);
