@@ -97,9 +97,13 @@ export function encode(
     return body === undefined ? answer : { ...answer, body };
   }
   if (service.protocol === 'query') return encodeQuery(service, shape, output, requestId);
-  const isUnit = shape.output.members.length === 0 && shape.output.name === 'Unit';
-  const body = isUnit ? '' : writeJsonBody(shape.output, output, 'json');
+  const body = isUnit(shape) ? '' : writeJsonBody(shape.output, output, 'json');
   return { status: 200, headers: { 'content-type': `application/x-amz-json-${jsonVersion(service)}` }, body };
+}
+
+/** Whether the operation answers nothing at all, not even an empty structure. */
+function isUnit({ output }: OperationShape): boolean {
+  return output.members.length === 0 && output.name === 'Unit';
 }
 
 function encodeQuery(
@@ -109,8 +113,8 @@ function encodeQuery(
   requestId: string,
 ): RestAnswer {
   const { name } = shape;
-  const hasResult = shape.output.members.length > 0;
-  const result = hasResult ? `<${name}Result>${writeXmlMembers(shape.output, output)}</${name}Result>` : '';
+  // An output without members is written all the same: Go's SDK (and Terraform) looks for it, as for UpdateRole.
+  const result = isUnit(shape) ? '' : `<${name}Result>${writeXmlMembers(shape.output, output)}</${name}Result>`;
   const metadata = `<ResponseMetadata><RequestId>${requestId}</RequestId></ResponseMetadata>`;
   const body = `<${name}Response xmlns="${service.xmlNamespace}">${result}${metadata}</${name}Response>`;
   return { status: 200, headers: { 'content-type': 'text/xml' }, body };

@@ -7,9 +7,11 @@ import * as iamSdk from '@aws-sdk/client-iam';
 import * as s3Sdk from '@aws-sdk/client-s3';
 import * as sqsSdk from '@aws-sdk/client-sqs';
 import { startServer } from '../../../test/harness.ts';
+import { defineService } from '../define-service.ts';
 import { Fault, fault } from '../fault.ts';
 import type { Service } from '../service.ts';
 import { constraintsOf, testIdentities, testService } from '../testing/services.ts';
+import { encode } from './codec.ts';
 
 interface Serving {
   endpoint: string;
@@ -361,4 +363,20 @@ test('REST-XML: streams, metadata, XML bodies, bodiless answers, errors', async 
   assert.equal((await refusal(client.headObject({ Bucket: 'b', Key: 'none' }))).status, 404);
   const absent = await refusal(client.createBucket({ Bucket: 'b' }));
   assert.deepEqual([absent.name, absent.status], ['NotImplemented', 501]);
+});
+
+test('AWS Query: an output without members is written, nothing at all is not', () => {
+  const service = defineService({
+    name: 'iam',
+    sdk: iamSdk,
+    protocol: 'query',
+    signingName: 'iam',
+    iamPrefix: 'iam',
+    eventSource: 'iam.amazonaws.com',
+    xmlNamespace: 'https://iam.amazonaws.com/doc/2010-05-08/',
+    families: [],
+  });
+  const body = (name: string) => String(encode(service, service.operationShape(name)!, {}, 'id').body);
+  assert.match(body('UpdateRole'), /<UpdateRoleResult><\/UpdateRoleResult><ResponseMetadata>/);
+  assert.match(body('UpdateUser'), /^<UpdateUserResponse [^>]+><ResponseMetadata>/);
 });
