@@ -7,7 +7,14 @@ import { changeIdentities } from './identities.ts';
 import { findManagedDocument } from './managed-documents.ts';
 import { slicePage } from './markers.ts';
 import { QUOTAS, quotaExceeded } from './quotas.ts';
-import { changeable, entityByName, entityResource, type OwnerKind, SERVICE_ROLE_PATH } from './store.ts';
+import {
+  boundaryConditions,
+  changeable,
+  entityByName,
+  entityResource,
+  type OwnerKind,
+  SERVICE_ROLE_PATH,
+} from './store.ts';
 import { tables } from './tables.ts';
 
 type Op<N extends OperationName<typeof sdk>> = Operation<typeof sdk, N>;
@@ -79,9 +86,13 @@ async function list(ctx: Context, kind: OwnerKind, owner: string, input: ListInp
   return { AttachedPolicies, ...truncation };
 }
 
+async function policyConditions(ctx: Context, kind: 'user' | 'role', name: string, policyArn: string) {
+  return { ...(await boundaryConditions(ctx, kind, name)), 'iam:PolicyARN': policyArn };
+}
+
 export const AttachUserPolicy: Op<'AttachUserPolicy'> = {
   resource: ({ UserName: name }, ctx) => entityResource(ctx, 'user', name),
-  conditions: (input) => ({ 'iam:PolicyARN': input.PolicyArn }),
+  conditions: (input, ctx) => policyConditions(ctx, 'user', input.UserName, input.PolicyArn),
   handle: (input, ctx) => attach(ctx, 'user', input.UserName, input.PolicyArn),
 };
 export const AttachGroupPolicy: Op<'AttachGroupPolicy'> = {
@@ -91,13 +102,13 @@ export const AttachGroupPolicy: Op<'AttachGroupPolicy'> = {
 };
 export const AttachRolePolicy: Op<'AttachRolePolicy'> = {
   resource: ({ RoleName: name }, ctx) => entityResource(ctx, 'role', name),
-  conditions: (input) => ({ 'iam:PolicyARN': input.PolicyArn }),
+  conditions: (input, ctx) => policyConditions(ctx, 'role', input.RoleName, input.PolicyArn),
   handle: (input, ctx) => attach(ctx, 'role', input.RoleName, input.PolicyArn),
 };
 
 export const DetachUserPolicy: Op<'DetachUserPolicy'> = {
   resource: ({ UserName: name }, ctx) => entityResource(ctx, 'user', name),
-  conditions: (input) => ({ 'iam:PolicyARN': input.PolicyArn }),
+  conditions: (input, ctx) => policyConditions(ctx, 'user', input.UserName, input.PolicyArn),
   handle: (input, ctx) => detach(ctx, 'user', input.UserName, input.PolicyArn),
 };
 export const DetachGroupPolicy: Op<'DetachGroupPolicy'> = {
@@ -107,7 +118,7 @@ export const DetachGroupPolicy: Op<'DetachGroupPolicy'> = {
 };
 export const DetachRolePolicy: Op<'DetachRolePolicy'> = {
   resource: ({ RoleName: name }, ctx) => entityResource(ctx, 'role', name),
-  conditions: (input) => ({ 'iam:PolicyARN': input.PolicyArn }),
+  conditions: (input, ctx) => policyConditions(ctx, 'role', input.RoleName, input.PolicyArn),
   handle: (input, ctx) => detach(ctx, 'role', input.RoleName, input.PolicyArn),
 };
 

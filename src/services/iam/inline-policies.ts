@@ -6,7 +6,7 @@ import { checkDocument, documentSize, encodeDocument } from './documents.ts';
 import { changeIdentities } from './identities.ts';
 import { listPage } from './markers.ts';
 import { QUOTAS } from './quotas.ts';
-import { changeable, entityByName, entityResource, type OwnerKind } from './store.ts';
+import { boundaryConditions, changeable, entityByName, entityResource, type OwnerKind } from './store.ts';
 import { tables } from './tables.ts';
 
 type Op<N extends OperationName<typeof sdk>> = Operation<typeof sdk, N>;
@@ -91,6 +91,7 @@ async function list(
 
 export const PutUserPolicy: Op<'PutUserPolicy'> = {
   resource: ({ UserName: name }, ctx) => entityResource(ctx, 'user', name),
+  conditions: ({ UserName: name }, ctx) => boundaryConditions(ctx, 'user', name),
   handle: (input, ctx) => put(ctx, 'user', input.UserName, input.PolicyName, input.PolicyDocument),
 };
 export const PutGroupPolicy: Op<'PutGroupPolicy'> = {
@@ -99,6 +100,7 @@ export const PutGroupPolicy: Op<'PutGroupPolicy'> = {
 };
 export const PutRolePolicy: Op<'PutRolePolicy'> = {
   resource: ({ RoleName: name }, ctx) => entityResource(ctx, 'role', name),
+  conditions: ({ RoleName: name }, ctx) => boundaryConditions(ctx, 'role', name),
   handle: (input, ctx) => put(ctx, 'role', input.RoleName, input.PolicyName, input.PolicyDocument),
 };
 
@@ -123,6 +125,7 @@ export const GetRolePolicy: Op<'GetRolePolicy'> = {
 
 export const DeleteUserPolicy: Op<'DeleteUserPolicy'> = {
   resource: ({ UserName: name }, ctx) => entityResource(ctx, 'user', name),
+  conditions: ({ UserName: name }, ctx) => boundaryConditions(ctx, 'user', name),
   handle: (input, ctx) => remove(ctx, 'user', input.UserName, input.PolicyName),
 };
 export const DeleteGroupPolicy: Op<'DeleteGroupPolicy'> = {
@@ -131,6 +134,7 @@ export const DeleteGroupPolicy: Op<'DeleteGroupPolicy'> = {
 };
 export const DeleteRolePolicy: Op<'DeleteRolePolicy'> = {
   resource: ({ RoleName: name }, ctx) => entityResource(ctx, 'role', name),
+  conditions: ({ RoleName: name }, ctx) => boundaryConditions(ctx, 'role', name),
   handle: (input, ctx) => remove(ctx, 'role', input.RoleName, input.PolicyName),
 };
 

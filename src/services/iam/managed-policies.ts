@@ -13,7 +13,7 @@ import { type PolicyUse, policyUse } from './policy-use.ts';
 import { QUOTAS, quotaExceeded } from './quotas.ts';
 import { SERVICE_ROLE_PATH } from './store.ts';
 import { type PolicyRow, tables } from './tables.ts';
-import { checkTags, tagConditions, tagsFrom, toTags } from './tag-sets.ts';
+import { checkTags, tagConditions, taggedResource, tagsFrom, toTags } from './tag-sets.ts';
 
 type Op<N extends OperationName<typeof sdk>> = Operation<typeof sdk, N>;
 
@@ -22,8 +22,8 @@ export function notFound(policyArn: string) {
 }
 
 /** A managed policy as a resource: AWS's own belong to every account that uses them. */
-export function managedPolicyResource({ PolicyArn }: { PolicyArn: string }, { account }: Context): ResourceRef {
-  return { arn: PolicyArn, account };
+export function managedPolicyResource({ PolicyArn }: { PolicyArn: string }, ctx: Context): ResourceRef {
+  return { ...taggedResource(ctx, PolicyArn), account: ctx.account };
 }
 
 /** The customer's policy of that ARN. @throws NoSuchEntity */

@@ -3,7 +3,7 @@ import { arn } from '../../kernel/arn.ts';
 import type { Context, Tx } from '../../kernel/context.ts';
 import { fault } from '../../kernel/fault.ts';
 import type { Operation, OperationName, ResourceRef } from '../../kernel/service.ts';
-import { deleteAllTags, putTags, tagsOf } from '../../kernel/tags.ts';
+import { deleteAllTags, putTags } from '../../kernel/tags.ts';
 import { commonFault } from '../../kernel/wire/errors.ts';
 import type { MfaDeviceRow } from './credential-tables.ts';
 import { slicePage } from './markers.ts';
@@ -12,7 +12,7 @@ import { qrCodePng } from './qr-code.ts';
 import { QUOTAS, quotaExceeded } from './quotas.ts';
 import { entityByName, entityResource, ownUserName } from './store.ts';
 import { tables, type UserRow } from './tables.ts';
-import { checkTags, tagConditions, tagsFrom } from './tag-sets.ts';
+import { checkTags, tagConditions, taggedResource, tagsFrom } from './tag-sets.ts';
 import { toBase32 } from './totp.ts';
 import { rootUser, userOf } from './users.ts';
 
@@ -49,7 +49,7 @@ function userResource(
 
 /** A device as a resource, with its tags where a policy asks for them. */
 export function mfaResource({ SerialNumber: serial }: { SerialNumber: string }, ctx: Context): ResourceRef {
-  return { arn: serial, tags: () => tagsOf(ctx, serial) };
+  return taggedResource(ctx, serial);
 }
 
 /** The device of that serial number in the account. @throws NoSuchEntity */

@@ -262,3 +262,41 @@ test('SimulatePrincipalPolicy answers as the calls themselves would', async (t) 
     { name: 'NoSuchEntityException' },
   );
 });
+
+test('I7: who may change only what is bounded, or tagged, changes nothing else', async (t) => {
+  const server = await startServer(t);
+  const { iam } = server.root_;
+  const allowGet = { Version: '2012-10-17', Statement: [{ Effect: 'Allow', Action: 's3:Get*', Resource: '*' }] };
+  const PolicyDocument = JSON.stringify(allowGet);
+  const boundary = (await iam.createPolicy({ PolicyName: 'bounds', PolicyDocument })).Policy!.Arn!;
+  const tagged = (await iam.createPolicy({ PolicyName: 'p', PolicyDocument, Tags: [{ Key: 'team', Value: 'a' }] }))
+    .Policy!.Arn!;
+  await iam.createUser({ UserName: 'bounded', PermissionsBoundary: boundary });
+  await iam.createUser({ UserName: 'free' });
+  const isBounded = { StringEquals: { 'iam:PermissionsBoundary': boundary } };
+  const changes = ['iam:AttachUserPolicy', 'iam:DetachUserPolicy', 'iam:PutUserPolicy', 'iam:DeleteUserPolicy'];
+  const delegate = await server.user('delegate', {
+    Version: '2012-10-17',
+    Statement: [
+      { Effect: 'Allow', Action: changes, Resource: '*', Condition: isBounded },
+      {
+        Effect: 'Allow',
+        Action: ['iam:GetPolicy', 'iam:DeletePolicy'],
+        Resource: '*',
+        Condition: { StringEquals: { 'iam:ResourceTag/team': 'a' } },
+      },
+    ],
+  });
+  const steps = (UserName: string) => [
+    () => delegate.iam.attachUserPolicy({ UserName, PolicyArn: tagged }),
+    () => delegate.iam.detachUserPolicy({ UserName, PolicyArn: tagged }),
+    () => delegate.iam.putUserPolicy({ UserName, PolicyName: 'x', PolicyDocument }),
+    () => delegate.iam.deleteUserPolicy({ UserName, PolicyName: 'x' }),
+  ];
+  for (const step of steps('bounded')) await step();
+  for (const step of steps('free')) await assert.rejects(step(), { name: 'AccessDenied' });
+  await assert.rejects(delegate.iam.deleteUserPermissionsBoundary({ UserName: 'bounded' }), { name: 'AccessDenied' });
+  assert.equal((await delegate.iam.getPolicy({ PolicyArn: tagged })).Policy!.PolicyName, 'p');
+  await assert.rejects(delegate.iam.deletePolicy({ PolicyArn: boundary }), { name: 'AccessDenied' });
+  await delegate.iam.deletePolicy({ PolicyArn: tagged });
+});

@@ -10,6 +10,7 @@ import { newId } from './identifiers.ts';
 import { changeIdentities, identitiesOf } from './identities.ts';
 import { listPage } from './markers.ts';
 import {
+  boundaryConditions,
   changeableRole,
   entityArn,
   entityByName,
@@ -199,6 +200,7 @@ export const PutRolePermissionsBoundary: Op<'PutRolePermissionsBoundary'> = {
 
 export const DeleteRolePermissionsBoundary: Op<'DeleteRolePermissionsBoundary'> = {
   resource: ({ RoleName: name }, ctx) => entityResource(ctx, 'role', name),
+  conditions: ({ RoleName: name }, ctx) => boundaryConditions(ctx, 'role', name),
   async handle({ RoleName: name }, ctx) {
     await changeIdentities(ctx, async (tx) => {
       const { id, boundary_arn } = await changeableRole(tx, ctx.account, name);

@@ -2,12 +2,12 @@ import * as sdk from '@aws-sdk/client-iam';
 import { arn } from '../../kernel/arn.ts';
 import type { Context, Tx } from '../../kernel/context.ts';
 import { fault } from '../../kernel/fault.ts';
-import type { ResourceRef } from '../../kernel/service.ts';
-import { tagsOf } from '../../kernel/tags.ts';
+import type { ConditionKeys, ResourceRef } from '../../kernel/service.ts';
 import { commonFault } from '../../kernel/wire/errors.ts';
 import type { ServerCertificateRow } from './report-tables.ts';
 import type { EntityRow, GroupRow, InstanceProfileRow, RoleRow, UserRow } from './tables.ts';
 import { tables } from './tables.ts';
+import { taggedResource } from './tag-sets.ts';
 
 /** What can hold policies: users, groups and roles. */
 export type OwnerKind = 'user' | 'group' | 'role';
@@ -110,7 +110,16 @@ export async function requireFreeName(tx: Tx, account: string, kind: EntityKind,
 export async function entityResource(ctx: Context, kind: EntityKind, name: string): Promise<ResourceRef> {
   const entity = await findEntity(ctx, ctx.account, kind, name);
   const entityRef = entityArn(kind, entity ?? { account: ctx.account, path: '/', name });
-  return entity === undefined ? { arn: entityRef } : { arn: entityRef, tags: await tagsOf(ctx, entityRef) };
+  return entity === undefined ? { arn: entityRef } : taggedResource(ctx, entityRef);
+}
+
+/**
+ * The boundary that a user or role has while his policies are changed, as `iam:PermissionsBoundary`: by it an
+ * administrator lets others change only what is bounded. Source: Service Authorization Reference, IAM.
+ */
+export async function boundaryConditions(ctx: Context, kind: 'user' | 'role', name: string): Promise<ConditionKeys> {
+  const { boundary_arn = null } = (await findEntity(ctx, ctx.account, kind, name)) ?? {};
+  return boundary_arn === null ? {} : { 'iam:PermissionsBoundary': boundary_arn };
 }
 
 /**

@@ -1,7 +1,8 @@
 import * as sdk from '@aws-sdk/client-iam';
+import type { Context } from '../../kernel/context.ts';
 import { fault } from '../../kernel/fault.ts';
-import type { ConditionKeys } from '../../kernel/service.ts';
-import { type Tags, tagProblem } from '../../kernel/tags.ts';
+import type { ConditionKeys, ResourceRef } from '../../kernel/service.ts';
+import { type Tags, tagProblem, tagsOf } from '../../kernel/tags.ts';
 
 type SdkTag = sdk.Tag;
 
@@ -20,6 +21,15 @@ export function tagConditions(tags: readonly SdkTag[] = []): ConditionKeys {
     ...Object.fromEntries(tags.map(({ Key, Value }) => [`aws:RequestTag/${Key}`, Value!])),
     'aws:TagKeys': tags.map(({ Key }) => Key!),
   };
+}
+
+/** A resource with its tags, as `aws:ResourceTag/*` and `iam:ResourceTag/*`, where a policy asks for them. */
+export function taggedResource(ctx: Context, arn: string): ResourceRef {
+  const read = async () => {
+    const tags = await tagsOf(ctx, arn);
+    return Object.fromEntries(Object.entries(tags).map(([key, value]) => [`iam:ResourceTag/${key}`, value]));
+  };
+  return { arn, tags: () => tagsOf(ctx, arn), lazyKeys: { beginning: 'iam:resourcetag/', read } };
 }
 
 /** @throws InvalidInput or LimitExceeded where the tags, with those that exist, break IAM's rules */

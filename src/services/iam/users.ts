@@ -9,6 +9,7 @@ import { newId } from './identifiers.ts';
 import { changeIdentities } from './identities.ts';
 import { listPage } from './markers.ts';
 import {
+  boundaryConditions,
   entityArn,
   entityByName,
   entityResource,
@@ -197,6 +198,7 @@ export const PutUserPermissionsBoundary: Op<'PutUserPermissionsBoundary'> = {
 
 export const DeleteUserPermissionsBoundary: Op<'DeleteUserPermissionsBoundary'> = {
   resource: ({ UserName: name }, ctx) => entityResource(ctx, 'user', name),
+  conditions: ({ UserName: name }, ctx) => boundaryConditions(ctx, 'user', name),
   async handle({ UserName: name }, ctx) {
     await changeIdentities(ctx, async (tx) => {
       const { id, boundary_arn } = await entityByName(tx, ctx.account, 'user', name);
