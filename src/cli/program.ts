@@ -52,6 +52,20 @@ export async function run(argv: string[]): Promise<void> {
       const { demo } = await import('./demo.ts');
       process.exitCode = await demo(configOf(options), { keep: options.keep === true, self: options.self === true });
     });
+  withSettings(
+    program.command('backup').argument('<folder>').description('copy the installation, also while it serves'),
+  )
+    .option('--without-keys', 'leave out what opens the data; keep that elsewhere')
+    .action(async (folder: string, options) => {
+      const { backup } = await import('./backup.ts');
+      await backup(configOf(options), folder, { keys: options.withoutKeys !== true });
+    });
+  withSettings(
+    program.command('restore').argument('<folder>').description('make an empty data folder what a backup holds'),
+  ).action(async (folder: string, options) => {
+    const { restore } = await import('./backup.ts');
+    await restore(configOf(options), folder);
+  });
   addAccountCommands(program);
   try {
     await program.parseAsync(argv);

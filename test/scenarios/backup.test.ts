@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { promisify } from 'node:util';
+import type { GetCommitOutput } from '@aws-sdk/client-codecommit';
+import { startServer, temporaryFolder } from '../harness.ts';
+
+const run = promisify(execFile);
+const MAIN = new URL('../../src/main.ts', import.meta.url).pathname;
+const slipway = (...args: string[]) => run(process.execPath, [MAIN, ...args]);
+const failure = (running: Promise<unknown>) =>
+  running.then(
+    () => assert.fail('it should have failed'),
+    (error: { stderr: string }) => error.stderr,
+  );
+
+test('a backup taken while commits and objects come in restores everything that was acknowledged before it', async (t) => {
+  const data = join(await temporaryFolder(t), 'data');
+  const server = await startServer(t, { settings: { data } });
+  if (server.config.databaseUrl !== '') {
+    t.skip('the data is in PostgreSQL');
+    return;
+  }
+  const { codecommit, kms, s3 } = server.root_;
+  const { KeyMetadata: key } = await kms.createKey({});
+  const { CiphertextBlob } = await kms.encrypt({ KeyId: key!.KeyId!, Plaintext: Buffer.from('sealed') });
+  await codecommit.createRepository({ repositoryName: 'app', kmsKeyId: key!.KeyId! });
+  await s3.createBucket({ Bucket: 'things' });
+  const acknowledged: { tip: string; objects: string[] } = { tip: '', objects: [] };
+  let at = 0;
+  const work = async () => {
+    at += 1;
+    const parent = acknowledged.tip === '' ? {} : { parentCommitId: acknowledged.tip };
+    const put = { repositoryName: 'app', branchName: 'main', filePath: `f${at}`, fileContent: Buffer.from(`${at}`) };
+    acknowledged.tip = (await codecommit.putFile({ ...put, ...parent })).commitId!;
+    await s3.putObject({ Bucket: 'things', Key: `k${at}`, Body: `object ${at}` });
+    acknowledged.objects.push(`k${at}`);
+  };
+  for (let i = 0; i < 5; i += 1) await work();
+  const before = structuredClone(acknowledged);
+  let isOver = false;
+  const busy = (async () => {
+    while (!isOver) await work();
+  })();
+  const target = join(await temporaryFolder(t), 'backup');
+  await slipway('backup', target, '--data', data);
+  isOver = true;
+  await busy;
+  assert.match(await failure(slipway('backup', target, '--data', data)), /is not empty/);
+  assert.equal(
+    (await readdir(data)).some((name) => name.startsWith('backup-')),
+    false,
+  );
+
+  const copy = join(await temporaryFolder(t), 'copy');
+  await slipway('restore', target, '--data', copy);
+  assert.match(await failure(slipway('restore', target, '--data', copy)), /is not empty/);
+  const restored = await startServer(t, { settings: { data: copy } });
+  assert.equal(restored.root.accessKeyId, server.root.accessKeyId);
+  const { branch } = await restored.root_.codecommit.getBranch({ repositoryName: 'app', branchName: 'main' });
+  const history = new Set<string>();
+  for (let id: string | undefined = branch!.commitId!; id !== undefined; ) {
+    history.add(id);
+    const found: GetCommitOutput = await restored.root_.codecommit.getCommit({ repositoryName: 'app', commitId: id });
+    id = found.commit!.parents![0];
+  }
+  assert.ok(history.has(before.tip), 'every acknowledged commit is there');
+  for (const objectKey of before.objects) {
+    const { Body } = await restored.root_.s3.getObject({ Bucket: 'things', Key: objectKey });
+    assert.equal(await Body!.transformToString(), `object ${objectKey.slice(1)}`);
+  }
+  const { Plaintext } = await restored.root_.kms.decrypt({ CiphertextBlob });
+  assert.equal(Buffer.from(Plaintext!).toString(), 'sealed');
+
+  // A byte that was changed, and a file that is gone, are found before anything is made.
+  const names = Object.keys(JSON.parse(await readFile(join(target, 'manifest.json'), 'utf8')).files);
+  const blob = names.find((name) => name.startsWith('blobs/'))!;
+  const bytes = await readFile(join(target, blob));
+  bytes[0]! ^= 1;
+  await writeFile(join(target, blob), bytes);
+  const other = join(await temporaryFolder(t), 'other');
+  assert.match(await failure(slipway('restore', target, '--data', other)), /The backup is damaged/);
+  await rm(join(target, blob));
+  assert.match(await failure(slipway('restore', target, '--data', other)), /The backup is damaged/);
+  await assert.rejects(readdir(other));
+});
+
+test('without keys a backup holds nothing that opens it', async (t) => {
+  const data = join(await temporaryFolder(t), 'data');
+  const server = await startServer(t, { settings: { data } });
+  if (server.config.databaseUrl !== '') {
+    t.skip('the data is in PostgreSQL');
+    return;
+  }
+  const target = join(await temporaryFolder(t), 'backup');
+  await slipway('backup', target, '--data', data, '--without-keys');
+  assert.deepEqual(
+    (await readdir(target)).sort().filter((name) => !name.startsWith('blobs')),
+    ['manifest.json', 'slipway.db'],
+  );
+  const nowhere = join(await temporaryFolder(t), 'none');
+  assert.match(await failure(slipway('backup', join(target, 'x'), '--data', nowhere)), /There is no installation/);
+});
