@@ -15,6 +15,10 @@ const template = { approvalRuleTemplateName: 'a template' };
 const commentId = '00000000-0000-4000-8000-000000000000';
 const content = '{"Version":"2018-11-08","Statements":[{"Type":"Approvers","NumberOfApprovalsNeeded":1}]}';
 
+const triggers = [
+  { name: 'a', destinationArn: 'arn:aws:sns:us-east-1:123456789012:topic', branches: [], events: ['all'] },
+];
+
 /** A valid call of every operation that there is. */
 const CALLS: Record<string, object> = {
   AssociateApprovalRuleTemplateWithRepository: { ...app, ...template },
@@ -58,6 +62,7 @@ const CALLS: Record<string, object> = {
   GetPullRequestApprovalStates: revision,
   GetPullRequestOverrideState: revision,
   GetRepository: app,
+  GetRepositoryTriggers: app,
   ListApprovalRuleTemplates: {},
   ListAssociatedApprovalRuleTemplatesForRepository: app,
   ListBranches: app,
@@ -78,7 +83,9 @@ const CALLS: Record<string, object> = {
   PostCommentReply: { inReplyTo: commentId, content: 'x' },
   PutCommentReaction: { commentId, reactionValue: ':ship:' },
   PutFile: { ...main, filePath: 'a', fileContent: Buffer.from('x') },
+  PutRepositoryTriggers: { ...app, triggers },
   TagResource: { resourceArn, tags: { a: 'b' } },
+  TestRepositoryTriggers: { ...app, triggers },
   UntagResource: { resourceArn, tagKeys: ['a'] },
   UpdateApprovalRuleTemplateContent: { ...template, newRuleContent: content },
   UpdateApprovalRuleTemplateDescription: { ...template, approvalRuleTemplateDescription: 'x' },
