@@ -3,9 +3,10 @@ import { execFile, spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
 import { GitClient } from '../../src/git/harness.ts';
+import { AWS_CLI } from '../aws-cli.ts';
 import { type Keys, startServer, type TestServer, temporaryFolder } from '../harness.ts';
 
-const skip = spawnSync('aws', ['--version']).status === 0 ? false : 'needs the aws command line';
+const skip = spawnSync('python3', [AWS_CLI, '--version']).status === 0 ? false : 'needs the aws command line';
 const run = promisify(execFile);
 const REPOSITORY = 'arn:aws:codecommit:us-east-1:123456789012:shop';
 
@@ -37,7 +38,7 @@ const DEVELOPERS = {
 function shellOf(server: TestServer, keys: Keys, folder: string) {
   const env = { ...server.env(keys), HOME: folder };
   const aws = async (...args: string[]) => {
-    const { stdout } = await run('aws', ['codecommit', ...args, '--output', 'json'], { env });
+    const { stdout } = await run('python3', [AWS_CLI, 'codecommit', ...args, '--output', 'json'], { env });
     return stdout.trim() === '' ? {} : JSON.parse(stdout);
   };
   const refused = async (...args: string[]) => {

@@ -7,6 +7,7 @@ import { promisify } from 'node:util';
 import { systemClock } from '../../src/kernel/clock.ts';
 import { BASE32 } from '../../src/kernel/ids.ts';
 import { codeAt, stepAt } from '../../src/services/iam/totp.ts';
+import { AWS_CLI } from '../aws-cli.ts';
 import { type Clients, startServer, type TestServer, temporaryFolder } from '../harness.ts';
 import { startIdentityProvider } from '../identity-provider.ts';
 
@@ -59,11 +60,15 @@ test('a CI job signs in by its token, with no key: the SDK and the aws command l
   const fork = await provider.token({ sub: 'repo:mallory/app:ref:refs/heads/main' });
   const aws = isThere('aws');
   if (aws) {
-    const { stdout } = await run('aws', ['sts', 'get-caller-identity', '--query', 'Arn', '--output', 'text'], {
-      env: good,
-    });
+    const { stdout } = await run(
+      'python3',
+      [AWS_CLI, 'sts', 'get-caller-identity', '--query', 'Arn', '--output', 'text'],
+      {
+        env: good,
+      },
+    );
     assert.equal(stdout.trim(), arn);
-    await run('aws', ['codecommit', 'list-repositories'], { env: good });
+    await run('python3', [AWS_CLI, 'codecommit', 'list-repositories'], { env: good });
   } else t.diagnostic('the aws command line is not there');
   const bad = await jobEnvironment(server, folder, fork);
   await assert.rejects(sdk(bad), /Not authorized to perform sts:AssumeRoleWithWebIdentity/);

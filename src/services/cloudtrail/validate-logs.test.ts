@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
+import { AWS_CLI } from '../../../test/aws-cli.ts';
 import { filesOf, startTrailServer, trailArnOf, trailBucket } from './harness.ts';
 
 const run = promisify(execFile);
@@ -9,7 +10,7 @@ const ARN = trailArnOf('main');
 
 test('aws cloudtrail validate-logs accepts what was delivered and finds what was changed', async (t) => {
   try {
-    await run('aws', ['--version']);
+    await run('python3', [AWS_CLI, '--version']);
   } catch {
     t.skip('needs aws');
     return;
@@ -33,7 +34,7 @@ test('aws cloudtrail validate-logs accepts what was delivered and finds what was
   await server.deliver(ARN);
   const validate = async () => {
     const args = ['cloudtrail', 'validate-logs', '--trail-arn', ARN, '--start-time', start.toISOString(), '--verbose'];
-    const { stdout } = await run('aws', args, { env: server.env(server.root) });
+    const { stdout } = await run('python3', [AWS_CLI, ...args], { env: server.env(server.root) });
     return stdout;
   };
   const files = await filesOf(server.root_, 'logs');
