@@ -130,7 +130,11 @@ async function requireEmpty(folder: string): Promise<void> {
 }
 
 async function present(folder: string, names: readonly string[]): Promise<string[]> {
-  const there = new Set(await readdir(folder).catch(() => []));
+  const found = await readdir(folder).catch((error: unknown) => {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  });
+  const there = new Set(found);
   return names.filter((name) => there.has(name));
 }
 

@@ -3,7 +3,7 @@ import { parseArn } from '../../kernel/arn.ts';
 import { principalOf } from '../../kernel/auth/authorize.ts';
 import { isPrincipalValue } from '../../kernel/auth/principals.ts';
 import type { Context } from '../../kernel/context.ts';
-import { fault } from '../../kernel/fault.ts';
+import { fault, isFault } from '../../kernel/fault.ts';
 import { cursorOf, page } from '../../kernel/page.ts';
 import type { Operation, OperationName, ResourceRef } from '../../kernel/service.ts';
 import { commonFault } from '../../kernel/wire/errors.ts';
@@ -106,7 +106,11 @@ const isForService = (ctx: Context) => String(ctx.calledVia.length > 0);
 
 /** A grantee that may make grants may give away what he has, under the same constraints or narrower ones. */
 async function derivedFrom(ctx: Context, input: sdk.CreateGrantCommandInput) {
-  const key = await keyByName(ctx, input.KeyId!).catch(() => undefined);
+  const key = await keyByName(ctx, input.KeyId!).catch((error: unknown) => {
+    // What is wrong with the key is told where it is asked for; a database that fails is no missing grant.
+    if (isFault(error)) return undefined;
+    throw error;
+  });
   if (key === undefined || !key.hasGrants) return undefined;
   const who = principalOf(ctx.caller);
   const parents = (await findGrants(ctx, key.arn, granteeNames(who))) ?? [];
