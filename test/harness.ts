@@ -19,6 +19,7 @@ import type { Database } from '../src/kernel/store/database.ts';
 import { type RunningServer, startServer as start } from '../src/server.ts';
 import { createAccount } from '../src/services/iam/accounts.ts';
 import { services as allServices } from '../src/services.ts';
+import { placeEmptyDatabase } from './empty-database.ts';
 import { ownDatabase } from './postgres.ts';
 
 export interface Keys {
@@ -126,6 +127,10 @@ export async function startServer(t: Ending, options: HarnessOptions = {}): Prom
   const postgres = options.database === undefined ? await ownDatabase() : undefined;
   if (postgres !== undefined) cleanUp(t, () => postgres.drop());
   const databaseUrl = postgres?.url ?? '';
+  const isOwn = options.settings?.data === undefined && options.services === undefined;
+  if (isOwn && databaseUrl === '' && options.database === undefined) {
+    await placeEmptyDatabase(join(data, 'slipway.db'));
+  }
   let port = 0;
   const open = () =>
     start({ ...base, port, databaseUrl, ...options.settings, data }, options.services ?? allServices, {

@@ -51,10 +51,15 @@ function isPatched(major: number, minor: number, patch: number): boolean {
   return first !== undefined && patch >= first;
 }
 
-/** Asks the installed git. A missing git is a refusal with that reason. */
+/** What was answered, by program and the path that it is looked up in. */
+const answers = new Map<string, string>();
+
+/** Asks the installed git, once in a process. A missing git is a refusal with that reason. */
 export async function readGitVersion(program = 'git'): Promise<GitVersion> {
+  const key = `${process.env['PATH']} ${program}`;
   try {
-    const { stdout } = await promisify(execFile)(program, ['version'], { timeout: 10_000 });
+    const stdout = answers.get(key) ?? (await promisify(execFile)(program, ['version'], { timeout: 10_000 })).stdout;
+    answers.set(key, stdout);
     return judgeGitVersion(stdout);
   } catch (error) {
     return { version: '', verdict: 'refuse', reason: `git cannot be run: ${(error as Error).message}` };
