@@ -1,13 +1,9 @@
 import assert from 'node:assert/strict';
-import { execFile, spawnSync } from 'node:child_process';
 import { test } from 'node:test';
-import { promisify } from 'node:util';
 import { GitClient } from '../../src/git/harness.ts';
-import { AWS_CLI } from '../aws-cli.ts';
+import { withoutAws as skip, aws as typed } from '../aws-cli.ts';
 import { type Keys, startServer, type TestServer, temporaryFolder } from '../harness.ts';
 
-const skip = spawnSync('python3', [AWS_CLI, '--version']).status === 0 ? false : 'needs the aws command line';
-const run = promisify(execFile);
 const REPOSITORY = 'arn:aws:codecommit:us-east-1:123456789012:shop';
 
 /** What every developer may do: everything in the repository, but what moves `main`. */
@@ -38,7 +34,7 @@ const DEVELOPERS = {
 function shellOf(server: TestServer, keys: Keys, folder: string) {
   const env = { ...server.env(keys), HOME: folder };
   const aws = async (...args: string[]) => {
-    const { stdout } = await run('python3', [AWS_CLI, 'codecommit', ...args, '--output', 'json'], { env });
+    const { stdout } = await typed(['codecommit', ...args, '--output', 'json'], env);
     return stdout.trim() === '' ? {} : JSON.parse(stdout);
   };
   const refused = async (...args: string[]) => {

@@ -7,7 +7,7 @@ import { promisify } from 'node:util';
 import { systemClock } from '../../src/kernel/clock.ts';
 import { BASE32 } from '../../src/kernel/ids.ts';
 import { codeAt, stepAt } from '../../src/services/iam/totp.ts';
-import { AWS_CLI } from '../aws-cli.ts';
+import { aws, withoutAws } from '../aws-cli.ts';
 import { type Clients, startServer, type TestServer, temporaryFolder } from '../harness.ts';
 import { startIdentityProvider } from '../identity-provider.ts';
 
@@ -58,17 +58,10 @@ test('a CI job signs in by its token, with no key: the SDK and the aws command l
   const arn = `arn:aws:sts::${ACCOUNT}:assumed-role/CI/job-42`;
   assert.equal(JSON.parse((await sdk(good)).stdout).Arn, arn);
   const fork = await provider.token({ sub: 'repo:mallory/app:ref:refs/heads/main' });
-  const aws = isThere('aws');
-  if (aws) {
-    const { stdout } = await run(
-      'python3',
-      [AWS_CLI, 'sts', 'get-caller-identity', '--query', 'Arn', '--output', 'text'],
-      {
-        env: good,
-      },
-    );
+  if (withoutAws === false) {
+    const { stdout } = await aws(['sts', 'get-caller-identity', '--query', 'Arn', '--output', 'text'], good);
     assert.equal(stdout.trim(), arn);
-    await run('python3', [AWS_CLI, 'codecommit', 'list-repositories'], { env: good });
+    await aws(['codecommit', 'list-repositories'], good);
   } else t.diagnostic('the aws command line is not there');
   const bad = await jobEnvironment(server, folder, fork);
   await assert.rejects(sdk(bad), /Not authorized to perform sts:AssumeRoleWithWebIdentity/);

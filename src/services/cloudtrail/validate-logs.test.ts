@@ -1,20 +1,13 @@
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
 import { test } from 'node:test';
-import { promisify } from 'node:util';
-import { AWS_CLI } from '../../../test/aws-cli.ts';
+import { aws, withoutAws } from '../../../test/aws-cli.ts';
 import { filesOf, startTrailServer, trailArnOf, trailBucket } from './harness.ts';
 
-const run = promisify(execFile);
 const ARN = trailArnOf('main');
 
-test('aws cloudtrail validate-logs accepts what was delivered and finds what was changed', async (t) => {
-  try {
-    await run('python3', [AWS_CLI, '--version']);
-  } catch {
-    t.skip('needs aws');
-    return;
-  }
+test('aws cloudtrail validate-logs accepts what was delivered and finds what was changed', {
+  skip: withoutAws,
+}, async (t) => {
   const server = await startTrailServer(t);
   const { cloudtrail, iam, s3 } = server.root_;
   await trailBucket(server.root_, 'logs', 'main', 'audit/');
@@ -34,7 +27,7 @@ test('aws cloudtrail validate-logs accepts what was delivered and finds what was
   await server.deliver(ARN);
   const validate = async () => {
     const args = ['cloudtrail', 'validate-logs', '--trail-arn', ARN, '--start-time', start.toISOString(), '--verbose'];
-    const { stdout } = await run('python3', [AWS_CLI, ...args], { env: server.env(server.root) });
+    const { stdout } = await aws(args, server.env(server.root));
     return stdout;
   };
   const files = await filesOf(server.root_, 'logs');

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
-import { execFile, spawnSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { promisify } from 'node:util';
+import { withoutAws as skip, aws as typed } from '../../../test/aws-cli.ts';
 import { type Keys, startServer, type TestServer, temporaryFolder } from '../../../test/harness.ts';
 
 const HELPER = '!f() { test "$1" != get || aws codecommit credential-helper --ignore-host-check get; }; f';
-const skip = spawnSync('aws', ['--version']).status === 0 ? false : 'needs the aws command line';
 const run = promisify(execFile);
 
 interface Shell {
@@ -27,12 +27,12 @@ async function shell(t: TestContext, server: TestServer, keys: Keys): Promise<Sh
     AWS_CONFIG_FILE: join(folder, 'aws-config'),
     AWS_SHARED_CREDENTIALS_FILE: join(folder, 'aws-credentials'),
   };
-  const text = async (program: string, args: string[]) => {
-    const { stdout, stderr } = await run(program, args, { cwd: folder, env });
+  const git = async (...args: string[]) => {
+    const { stdout, stderr } = await run('git', args, { cwd: folder, env });
     assert.doesNotMatch(stderr, /Unknown options/, 'the helper is asked for what it does not know');
-    return stdout;
+    return stdout.trim();
   };
-  const git = async (...args: string[]) => (await text('git', args)).trim();
+  const codecommit = (args: string[]) => typed(['codecommit', ...args, '--output', 'json'], env, folder);
   await git('config', '--global', 'credential.helper', HELPER);
   await git('config', '--global', 'credential.UseHttpPath', 'true');
   await git('config', '--global', 'user.name', 'Ada');
@@ -41,14 +41,11 @@ async function shell(t: TestContext, server: TestServer, keys: Keys): Promise<Sh
     folder,
     git,
     aws: async (...args) => {
-      const output = await text('aws', ['--endpoint-url', server.url, 'codecommit', ...args, '--output', 'json']);
-      return output === '' ? {} : (JSON.parse(output) as Record<string, unknown>);
+      const { stdout } = await codecommit(args);
+      return stdout === '' ? {} : (JSON.parse(stdout) as Record<string, unknown>);
     },
     awsFailure: async (...args) => {
-      const { stderr } = await run('aws', ['--endpoint-url', server.url, 'codecommit', ...args], {
-        cwd: folder,
-        env,
-      }).then(
+      const { stderr } = await codecommit(args).then(
         () => assert.fail(`aws ${args.join(' ')} did not fail`),
         (error: { stderr: string }) => error,
       );

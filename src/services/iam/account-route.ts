@@ -70,7 +70,6 @@ async function answerOf(ctx: Context, method: string, path: string, query: strin
 /** @throws ValidationError for a text that is too long or holds control characters */
 function bounded(what: string, value: string | null, maxChars: number): string | undefined {
   if (value === null) return undefined;
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is refused
   if (value.length === 0 || value.length > maxChars || /[\u0000-\u001f\u007f]/.test(value)) {
     throw commonFault('ValidationError', `The ${what} of an account has 1 to ${maxChars} characters.`);
   }

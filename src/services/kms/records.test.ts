@@ -1,16 +1,11 @@
 import assert from 'node:assert/strict';
-import { execFile, spawnSync } from 'node:child_process';
 import { createPublicKey, verify } from 'node:crypto';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { promisify } from 'node:util';
-import { AWS_CLI } from '../../../test/aws-cli.ts';
+import { withoutAws as skip, aws as typed } from '../../../test/aws-cli.ts';
 import { ALLOW_ALL, startServer, temporaryFolder } from '../../../test/harness.ts';
 import { allow, refused } from './harness.ts';
-
-const run = promisify(execFile);
-const skip = spawnSync('python3', [AWS_CLI, '--version']).status === 0 ? false : 'needs the aws command line';
 
 test('records show keys and encryption contexts, and never what was encrypted, made or signed', async (t) => {
   const server = await startServer(t);
@@ -126,7 +121,7 @@ test('the aws command line makes a key, encrypts, signs and lets what it made be
   const folder = await temporaryFolder(t);
   const env = { ...server.env(server.root_.keys), HOME: process.env['HOME'] ?? folder };
   const aws = async (...args: string[]) => {
-    const { stdout } = await run('python3', [AWS_CLI, 'kms', ...args, '--output', 'json'], { cwd: folder, env });
+    const { stdout } = await typed(['kms', ...args, '--output', 'json'], env, folder);
     return stdout === '' ? {} : JSON.parse(stdout);
   };
   await writeFile(join(folder, 'plain'), 'from the command line');

@@ -5,6 +5,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { promisify } from 'node:util';
+import { aws as typed, withoutAws } from '../../../test/aws-cli.ts';
 import { startServer, temporaryFolder } from '../../../test/harness.ts';
 import { bytesOf } from './testing/refusals.ts';
 
@@ -21,8 +22,7 @@ async function has(t: TestContext, program: string, ...args: string[]): Promise<
   }
 }
 
-test('the aws command line: mb, cp, ls, sync, mv, presign, rm, rb', async (t) => {
-  if (!(await has(t, 'aws', '--version'))) return;
+test('the aws command line: mb, cp, ls, sync, mv, presign, rm, rb', { skip: withoutAws }, async (t) => {
   const server = await startServer(t);
   const { s3 } = server.root_;
   const folder = await temporaryFolder(t);
@@ -30,8 +30,7 @@ test('the aws command line: mb, cp, ls, sync, mv, presign, rm, rb', async (t) =>
   const config = join(folder, 'config');
   await writeFile(config, '[default]\ns3 =\n  signature_version = s3v4\n');
   const env = { ...server.env(server.root), AWS_CONFIG_FILE: config };
-  const aws = async (...args: string[]) =>
-    (await run('aws', ['--endpoint-url', server.url, 's3', ...args], { env, cwd: folder })).stdout;
+  const aws = async (...args: string[]) => (await typed(['s3', ...args], env, folder)).stdout;
 
   assert.match(await aws('mb', 's3://from-cli'), /make_bucket: from-cli/);
   const large = randomBytes(20 * 1024 * 1024);
