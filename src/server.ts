@@ -112,10 +112,15 @@ async function openKernel(
     (config.databaseUrl === ''
       ? Database.sqlite(join(config.data, 'slipway.db'))
       : await Database.postgres(config.databaseUrl));
+  await migrate(database, migrationsOf(services), clock);
+  return new Kernel({ config, database, blobs, secrets, clock, ids, log: createLogger(config.logLevel), services });
+}
+
+/** The steps of the whole schema, by who owns them and in the order in which they run. */
+export function migrationsOf(services: readonly Service[]): Map<string, Migrations> {
   const owners = new Map<string, Migrations>([['kernel', kernelMigrations]]);
   for (const service of services) if (service.migrations !== undefined) owners.set(service.name, service.migrations);
-  await migrate(database, owners, clock);
-  return new Kernel({ config, database, blobs, secrets, clock, ids, log: createLogger(config.logLevel), services });
+  return owners;
 }
 
 /** A host as it stands in a URL; an address that means "every interface" is reached on loopback. */

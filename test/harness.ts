@@ -124,7 +124,7 @@ export async function startServer(t: Ending, options: HarnessOptions = {}): Prom
     {},
   );
   const opened: { destroy(): void }[] = [];
-  const postgres = options.database === undefined ? await ownDatabase() : undefined;
+  const postgres = options.database === undefined ? await ownDatabase(options.services ?? allServices) : undefined;
   if (postgres !== undefined) cleanUp(t, () => postgres.drop());
   const databaseUrl = postgres?.url ?? '';
   const isOwn = options.settings?.data === undefined && options.services === undefined;
