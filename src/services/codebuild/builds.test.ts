@@ -144,7 +144,9 @@ test('the log arrives while the build runs; StopBuild ends it with all its proce
   const look = async () => (await clients.codebuild.batchGetBuilds({ ids: [started!.id!] })).builds![0]!;
   await eventually(async () => {
     const running = await look();
-    return running.logs?.streamName !== undefined && /^first$/m.test(await log(running));
+    // The log and the phases are written apart: either may be there first.
+    const isBuilding = running.logs?.streamName !== undefined && running.currentPhase === 'BUILD';
+    return isBuilding && /^first$/m.test(await log(running));
   });
   const running = await look();
   assert.equal(running.buildStatus, 'IN_PROGRESS');
