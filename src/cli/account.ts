@@ -3,7 +3,8 @@ import { signingKey } from '../kernel/auth/signing-key.ts';
 import type { Config } from '../kernel/config.ts';
 import type { RootCredentials } from '../kernel/store/data-folder.ts';
 import { exportLines, rootKeys, serverUrl } from './env.ts';
-import { type AccountCall, UsageError } from './program.ts';
+import type { AccountCall } from './program.ts';
+import { UsageError } from './usage-error.ts';
 
 interface Account {
   Id: string;

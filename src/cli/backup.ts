@@ -6,7 +6,7 @@ import { backup as copyDatabase, DatabaseSync } from 'node:sqlite';
 import type { Config } from '../kernel/config.ts';
 import { takeDataFolder } from '../kernel/store/data-folder.ts';
 import { syncFolder } from '../kernel/store/durable-file.ts';
-import { UsageError } from './program.ts';
+import { UsageError } from './usage-error.ts';
 
 const DATABASE = 'slipway.db';
 const BLOBS = 'blobs';

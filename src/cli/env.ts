@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Config } from '../kernel/config.ts';
 import type { RootCredentials } from '../kernel/store/data-folder.ts';
-import { UsageError } from './program.ts';
+import { UsageError } from './usage-error.ts';
 
 /** The lines that point `aws`, SDKs and Terraform at a server. */
 export function exportLines(url: string, region: string, keys: RootCredentials): string[] {

@@ -1,14 +1,12 @@
 import { Command } from 'commander';
 import { type Config, readConfig, SETTINGS } from '../kernel/config.ts';
 import { DataFolderBusyError } from '../kernel/store/data-folder.ts';
+import { UsageError } from './usage-error.ts';
 
 export type AccountCall =
   | { verb: 'create'; name: string | undefined; email: string | undefined; id: string | undefined }
   | { verb: 'list' }
   | { verb: 'close' | 'reopen' | 'root-key'; id: string };
-
-/** A mistake of the user: told in one line, without a stack. */
-export class UsageError extends Error {}
 
 function withSettings(command: Command): Command {
   for (const { flag, help, fallback, env } of SETTINGS) {

@@ -3,14 +3,13 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { Kysely, type Transaction } from 'kysely';
 import {
   type DatabaseKind,
-  isRetryable,
   pgliteDialect,
   postgresDialect,
   requireByteCollation,
+  retriesAfter,
   sqliteDialect,
 } from './dialect.ts';
 
-const MAX_RETRIES = 20;
 /** Retries without a pause; then they wait longer and longer, so that those in each other's way get apart. */
 const QUICK_RETRIES = 3;
 const MAX_PAUSE_MS = 50;
@@ -79,7 +78,7 @@ export class Database {
       try {
         return await current.run(scope, () => this.#begin().execute(run));
       } catch (error) {
-        if (!isRetryable(error) || attempt >= MAX_RETRIES) throw error;
+        if (attempt > retriesAfter(error)) throw error;
       } finally {
         scope.open = false;
       }

@@ -44,7 +44,7 @@ export const FilterLogEvents: Op<'FilterLogEvents'> = {
       throw fault(sdk.InvalidParameterException, 'logStreamNames and logStreamNamePrefix cannot both be given.');
     }
     const matches = compile(filterPattern);
-    const group = await groupByName(ctx, ctx, groupNameOf(input));
+    const group = await groupByName(ctx, ctx, groupNameOf(ctx, input));
     const scope = `FilterLogEvents ${JSON.stringify([group.id, names, prefix, filterPattern, startTime, endTime])}`;
     const after = cursorOf<GroupPlace>(ctx, scope, input.nextToken, () =>
       fault(sdk.InvalidParameterException, 'The specified nextToken is invalid.'),

@@ -31,7 +31,7 @@ export const GetLogEvents: Op<'GetLogEvents'> = {
   dataEvent: true,
   async handle(input, ctx) {
     const { logStreamName, startTime, endTime, startFromHead = false, limit = MAX_EVENTS } = input;
-    const group = await groupByName(ctx, ctx, groupNameOf(input));
+    const group = await groupByName(ctx, ctx, groupNameOf(ctx, input));
     const stream = await streamByName(ctx, group, logStreamName);
     const scope = `GetLogEvents ${stream.id}`;
     const { forwards, from } = start(ctx, scope, input.nextToken, startFromHead);

@@ -23,7 +23,7 @@ export function streamResource(
   input: { logGroupName?: string; logGroupIdentifier?: string; logStreamName?: string },
   ctx: Context,
 ): ResourceRef {
-  const group = groupNameOf(input);
+  const group = groupNameOf(ctx, input);
   return taggedResource(ctx, streamArn(ctx, group, input.logStreamName ?? ''), groupArn(ctx, group));
 }
 
@@ -37,24 +37,29 @@ export function anyGroupResource(_input: unknown, ctx: Context): string {
 }
 
 /** Name of the group that a call is about: given as a name or as an ARN, one of the two. @throws InvalidParameterException */
-export function groupNameOf({
-  logGroupName,
-  logGroupIdentifier,
-}: {
-  logGroupName?: string;
-  logGroupIdentifier?: string;
-}): string {
+export function groupNameOf(
+  ctx: Context,
+  { logGroupName, logGroupIdentifier }: { logGroupName?: string; logGroupIdentifier?: string },
+): string {
   if (logGroupName !== undefined && logGroupIdentifier !== undefined) {
     throw fault(sdk.InvalidParameterException, 'LogGroup name and LogGroup identifier cannot both be given.');
   }
   const given = logGroupName ?? logGroupIdentifier;
   if (given === undefined) throw fault(sdk.InvalidParameterException, 'A log group name or identifier must be given.');
-  return given.startsWith('arn:') ? groupNameOfArn(given) : given;
+  return given.startsWith('arn:') ? groupNameOfArn(ctx, given) : given;
 }
 
-/** Name of the group in an ARN, with or without `:*` at its end. @throws InvalidParameterException */
-export function groupNameOfArn(text: string): string {
-  const match = /^log-group:([^:*]+)(:\*)?$/.exec(parseArn(text)?.resource ?? '');
+/**
+ * Name of the group in an ARN, with or without `:*` at its end.
+ * @throws InvalidParameterException, and ResourceNotFoundException for a group of another account or Region, which is not
+ * the caller's own of that name
+ */
+export function groupNameOfArn(ctx: Context, text: string): string {
+  const parsed = parseArn(text);
+  const match = /^log-group:([^:*]+)(:\*)?$/.exec(parsed?.resource ?? '');
   if (match === null) throw fault(sdk.InvalidParameterException, `${text} is not the ARN of a log group.`);
+  if (parsed?.account !== ctx.account || parsed.region !== ctx.region) {
+    throw fault(sdk.ResourceNotFoundException, 'The specified log group does not exist.');
+  }
   return match[1]!;
 }

@@ -68,7 +68,7 @@ export const DescribeLogStreams: Op<'DescribeLogStreams'> = {
     if (prefix !== undefined && orderBy === 'LastEventTime') {
       throw fault(sdk.InvalidParameterException, 'Cannot order by LastEventTime with a logStreamNamePrefix.');
     }
-    const group = await groupByName(ctx, ctx, groupNameOf(input));
+    const group = await groupByName(ctx, ctx, groupNameOf(ctx, input));
     const scope = `DescribeLogStreams ${group.id} ${orderBy} ${descending} ${prefix ?? ''}`;
     const after = cursorOf<Cursor>(ctx, scope, nextToken, () =>
       fault(sdk.InvalidParameterException, 'The specified nextToken is invalid.'),

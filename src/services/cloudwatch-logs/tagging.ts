@@ -25,7 +25,7 @@ export function checkTags(tags: Tags, existing: Tags = {}): void {
 
 /** The tagging calls that take an ARN are evaluated for the ARN without `:*`, unlike all others. */
 function byArn({ resourceArn }: { resourceArn: string }, ctx: Context): ResourceRef {
-  return taggedResource(ctx, groupArn(ctx, groupNameOfArn(resourceArn)));
+  return taggedResource(ctx, groupArn(ctx, groupNameOfArn(ctx, resourceArn)));
 }
 
 async function addTags(ctx: Context, name: string, tags: Tags): Promise<void> {
@@ -46,7 +46,7 @@ export const TagResource: Op<'TagResource'> = {
   resource: byArn,
   conditions: ({ tags }) => requestTagKeys(tags),
   async handle({ resourceArn, tags }, ctx) {
-    await addTags(ctx, groupNameOfArn(resourceArn), tags);
+    await addTags(ctx, groupNameOfArn(ctx, resourceArn), tags);
     return {};
   },
 };
@@ -55,7 +55,7 @@ export const UntagResource: Op<'UntagResource'> = {
   resource: byArn,
   conditions: ({ tagKeys }) => ({ 'aws:TagKeys': tagKeys }),
   async handle({ resourceArn, tagKeys }, ctx) {
-    await onGroup(ctx, groupNameOfArn(resourceArn), (tx, arn) => removeTags(tx, arn, tagKeys));
+    await onGroup(ctx, groupNameOfArn(ctx, resourceArn), (tx, arn) => removeTags(tx, arn, tagKeys));
     return {};
   },
 };
@@ -63,7 +63,7 @@ export const UntagResource: Op<'UntagResource'> = {
 export const ListTagsForResource: Op<'ListTagsForResource'> = {
   resource: byArn,
   async handle({ resourceArn }, ctx) {
-    const group = await groupByName(ctx, ctx, groupNameOfArn(resourceArn));
+    const group = await groupByName(ctx, ctx, groupNameOfArn(ctx, resourceArn));
     return { tags: await tagsOf(ctx, groupArn(ctx, group.name)) };
   },
 };

@@ -103,16 +103,15 @@ test('authorization details: everything once, page by page, and what a filter as
 
   // All of it only for who may.
   const nobody = await server.user('nobody', JSON.parse(allow('iam:GetUser')));
-  for (const refused of [
+  const refusals = [
     nobody.iam.generateCredentialReport({}),
     nobody.iam.getCredentialReport({}),
     nobody.iam.getAccountAuthorizationDetails({}),
     nobody.iam.getAccountSummary({}),
     nobody.iam.generateServiceLastAccessedDetails({ Arn: `arn:aws:iam::${ACCOUNT}:user/nobody` }),
     nobody.iam.setSecurityTokenServicePreferences({ GlobalEndpointTokenVersion: 'v1Token' }),
-  ]) {
-    await assert.rejects(refused, { name: 'AccessDenied' });
-  }
+  ];
+  await Promise.all(refusals.map((refused) => assert.rejects(refused, { name: 'AccessDenied' })));
 });
 
 test('simulations say which statements decide, where they stand, and what was not given', async (t) => {

@@ -33,7 +33,7 @@ test('service-linked roles: made for services that have one, changed by nobody, 
   });
   const PolicyArn = 'arn:aws:iam::aws:policy/AWSCodeCommitReadOnly';
   await iam.createInstanceProfile({ InstanceProfileName: 'profile' });
-  for (const refused of [
+  const refusals = [
     iam.deleteRole({ RoleName: ROLE }),
     iam.attachRolePolicy({ RoleName: ROLE, PolicyArn }),
     iam.detachRolePolicy({ RoleName: ROLE, PolicyArn: policy }),
@@ -43,12 +43,15 @@ test('service-linked roles: made for services that have one, changed by nobody, 
     iam.putRolePermissionsBoundary({ RoleName: ROLE, PermissionsBoundary: PolicyArn }),
     iam.deleteRolePermissionsBoundary({ RoleName: ROLE }),
     iam.addRoleToInstanceProfile({ RoleName: ROLE, InstanceProfileName: 'profile' }),
-  ]) {
-    await assert.rejects(refused, {
-      name: 'UnmodifiableEntityException',
-      message: `Cannot perform the operation on the protected role '${ROLE}' - this role is only modifiable by AWS`,
-    });
-  }
+  ];
+  await Promise.all(
+    refusals.map((refused) =>
+      assert.rejects(refused, {
+        name: 'UnmodifiableEntityException',
+        message: `Cannot perform the operation on the protected role '${ROLE}' - this role is only modifiable by AWS`,
+      }),
+    ),
+  );
   await iam.updateRole({ RoleName: ROLE, Description: 'tells us' });
   const trust = JSON.stringify({
     Version: '2012-10-17',

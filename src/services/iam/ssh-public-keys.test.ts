@@ -132,13 +132,12 @@ test('SSH public keys: uploaded, shown in both encodings, turned off, deleted; f
   // A key is its user's: under another user's name nobody sees, changes or deletes it.
   const bob = await server.user('bob');
   const other = { UserName: 'bob', SSHPublicKeyId: listed![1]!.SSHPublicKeyId! };
-  for (const refused of [
+  const refusals = [
     bob.iam.getSSHPublicKey({ ...other, Encoding: 'SSH' }),
     bob.iam.updateSSHPublicKey({ ...other, Status: 'Inactive' }),
     bob.iam.deleteSSHPublicKey(other),
-  ]) {
-    await assert.rejects(refused, { name: 'NoSuchEntityException' });
-  }
+  ];
+  await Promise.all(refusals.map((refused) => assert.rejects(refused, { name: 'NoSuchEntityException' })));
   const carol = await server.user('carol', {
     Version: '2012-10-17',
     Statement: { Effect: 'Allow', Action: 'iam:GetUser', Resource: '*' },
