@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { createPublicKey, verify } from 'node:crypto';
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { withoutAws as skip, aws as typed } from '../../../test/aws-cli.ts';
 import { ALLOW_ALL, startServer, temporaryFolder } from '../../../test/harness.ts';
+import { storedBytes } from '../../../test/stored-bytes.ts';
 import { allow, refused } from './harness.ts';
 
 test('records show keys and encryption contexts, and never what was encrypted, made or signed', async (t) => {
@@ -34,7 +35,7 @@ test('records show keys and encryption contexts, and never what was encrypted, m
   assert.deepEqual([decrypt.readOnly, decrypt.responseElements], [true, null]);
 });
 
-test('no material stands in the data folder, under whatever name it was made', async (t) => {
+test('no material stands in what is stored, under whatever name it was made', async (t) => {
   const data = await temporaryFolder(t);
   const server = await startServer(t, { settings: { data } });
   const { kms } = server.root_;
@@ -43,10 +44,8 @@ test('no material stands in the data folder, under whatever name it was made', a
   const pair = await kms.generateDataKeyPair({ KeyId, KeyPairSpec: 'ECC_NIST_P256' });
   await kms.createKey({ KeySpec: 'RSA_2048', KeyUsage: 'SIGN_VERIFY' });
   await server.restart();
-  const entries = await readdir(data, { recursive: true, withFileTypes: true });
   // The host key of git over SSH is a file of its own, as sshd keeps it.
-  const files = entries.filter((entry) => entry.isFile() && entry.name !== 'ssh_host_ed25519_key');
-  const stored = Buffer.concat(await Promise.all(files.map((file) => readFile(join(file.parentPath, file.name)))));
+  const stored = await storedBytes(server, ['ssh_host_ed25519_key']);
   const ctx = server.kernel.serviceContext('kms.amazonaws.com');
   const { findKey } = await import('./key-cache.ts');
   const key = (await findKey(ctx, KeyId))!;
