@@ -117,10 +117,17 @@ for (const dialect of TEST_DATABASES) {
     runs = 0;
     const other = database.transaction(async () => {
       runs++;
+      throw busy('23503');
+    });
+    await assert.rejects(other, { code: '23503' });
+    assert.equal(runs, 1);
+    runs = 0;
+    const duplicate = database.transaction(async () => {
+      runs++;
       throw busy('23505');
     });
-    await assert.rejects(other, { code: '23505' });
-    assert.equal(runs, 1);
+    await assert.rejects(duplicate, { code: '23505' }, 'a row that is there for good is told soon');
+    assert.equal(runs, 4);
     runs = 0;
     const forever = database.transaction(async () => {
       runs++;

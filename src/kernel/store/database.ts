@@ -6,7 +6,7 @@ import {
   pgliteDialect,
   postgresDialect,
   requireByteCollation,
-  retriesAfter,
+  runsAllowed,
   sqliteDialect,
 } from './dialect.ts';
 
@@ -78,7 +78,7 @@ export class Database {
       try {
         return await current.run(scope, () => this.#begin().execute(run));
       } catch (error) {
-        if (attempt > retriesAfter(error)) throw error;
+        if (attempt >= runsAllowed(error)) throw error;
       } finally {
         scope.open = false;
       }

@@ -152,18 +152,18 @@ export async function requireByteCollation(db: Kysely<never>): Promise<void> {
   }
 }
 
-const MAX_RETRIES = 20;
-/** A row that is there for good stops every attempt: that is a bug, and few attempts tell it. */
-const MAX_DUPLICATE_RETRIES = 4;
+const MAX_RUNS = 20;
+/** A row that is there for good stops every run: that is a bug, and few runs tell it. */
+const MAX_RUNS_BY_DUPLICATE = 4;
 
 /**
- * How often a transaction that ended with this error is worth another run: PostgreSQL asks for it, or another one has
+ * How often a transaction that ends with this error may run: PostgreSQL asks for another run, or another transaction has
  * made the same row after this one had found it missing. The next run finds it, and answers in its own words.
  */
-export function retriesAfter(error: unknown): number {
+export function runsAllowed(error: unknown): number {
   const code = (error as { code?: unknown }).code;
-  if (code === '40001' || code === '40P01') return MAX_RETRIES;
-  return code === '23505' ? MAX_DUPLICATE_RETRIES : 0;
+  if (code === '40001' || code === '40P01') return MAX_RUNS;
+  return code === '23505' ? MAX_RUNS_BY_DUPLICATE : 1;
 }
 
 /** True for text that PostgreSQL does not store (U+0000), which is its sender's mistake. */
