@@ -46,6 +46,7 @@ const CALLS: Record<string, object> = {
   EvaluatePullRequestApprovalRules: revision,
   GetApprovalRuleTemplate: template,
   GetBlob: { ...app, blobId: commitId },
+  GetBlobDifferences: { ...app, afterBlobId: commitId },
   GetBranch: main,
   GetComment: { commentId },
   GetCommentReactions: { commentId },

@@ -74,18 +74,22 @@ export const GetBlob: Op<'GetBlob'> = {
   resource: ofRepository,
   async handle({ repositoryName, blobId }, ctx) {
     const repository = await repositoryByName(ctx, ctx, repositoryName);
-    if (!isObjectId(blobId)) throw fault(sdk.InvalidBlobIdException, 'The blob ID is not valid.');
     return readRepository(ctx, repository, async ({ objects }) => {
-      if ((await objects.findInfo(blobId))?.type !== 'blob') {
-        throw fault(sdk.BlobIdDoesNotExistException, `The blob ${blobId} does not exist in ${repositoryName}`);
-      }
+      await requireBlob(objects, blobId, repositoryName);
       return { content: await contentOf(objects, blobId) };
     });
   },
 };
 
+/** @throws InvalidBlobIdException, BlobIdDoesNotExistException */
+export async function requireBlob(objects: ObjectReader, blobId: string, repositoryName: string): Promise<void> {
+  if (!isObjectId(blobId)) throw fault(sdk.InvalidBlobIdException, 'The blob ID is not valid.');
+  if ((await objects.findInfo(blobId))?.type === 'blob') return;
+  throw fault(sdk.BlobIdDoesNotExistException, `The blob ${blobId} does not exist in ${repositoryName}`);
+}
+
 /** @throws FileTooLargeException beyond 6 MB */
-async function contentOf(objects: ObjectReader, blobId: string): Promise<Buffer> {
+export async function contentOf(objects: ObjectReader, blobId: string): Promise<Buffer> {
   try {
     return await objects.blob(blobId, MAX_FILE_BYTES);
   } catch (error) {

@@ -47,7 +47,12 @@ async function loadOne({ trees }: Merge, entry: PathEntry | null): Promise<Loade
   const size = (await trees.objects.findInfo(entry.id))!.size;
   if (size > MAX_FILE_BYTES) return { size, content: undefined, isBinary: false };
   const content = await trees.objects.blob(entry.id, MAX_FILE_BYTES);
-  return { size, content, isBinary: content.subarray(0, BINARY_PROBE_BYTES).includes(0) };
+  return { size, content, isBinary: isBinary(content) };
+}
+
+/** What git takes for binary. */
+export function isBinary(content: Buffer): boolean {
+  return content.subarray(0, BINARY_PROBE_BYTES).includes(0);
 }
 
 /** True when the lines of the versions can be looked at: plain files on both sides, none binary, none too large. */

@@ -2,6 +2,7 @@ import type { ConstraintTable } from '../../kernel/wire/validate.ts';
 
 const path = { missing: 'PathRequiredException', invalid: 'InvalidPathException' };
 const repositoryName = { missing: 'RepositoryNameRequiredException', invalid: 'InvalidRepositoryNameException' };
+const blobId = { missing: 'BlobIdRequiredException', invalid: 'InvalidBlobIdException' };
 const tags = { missing: 'TagsMapRequiredException', invalid: 'InvalidTagsMapException' };
 
 /** Errors that CodeCommit names after the kind of a member rather than after the member. */
@@ -18,6 +19,8 @@ export const memberFaults: NonNullable<ConstraintTable['faults']> = {
   sourceCommitSpecifier: { missing: 'CommitRequiredException' },
   destinationCommitSpecifier: { missing: 'CommitRequiredException' },
   tags,
+  beforeBlobId: blobId,
+  afterBlobId: blobId,
   sourceReference: { missing: 'ReferenceNameRequiredException', invalid: 'InvalidReferenceNameException' },
   newRuleContent: {
     missing: ['ApprovalRuleContentRequiredException', 'ApprovalRuleTemplateContentRequiredException'],

@@ -3,12 +3,14 @@ import { defineService } from '../../kernel/define-service.ts';
 import * as approvalRuleTemplates from './approval-rule-templates.ts';
 import * as approvalRuleTemplatesRepositories from './approval-rule-templates-repositories.ts';
 import * as approvalRules from './approval-rules.ts';
+import * as blobDifferences from './blob-differences.ts';
 import * as branches from './branches.ts';
 import * as comments from './comments.ts';
 import * as commentsLists from './comments-lists.ts';
 import * as commits from './commits.ts';
 import * as conflicts from './conflicts.ts';
 import constraints from './constraints.generated.json' with { type: 'json' };
+import { addedConstraints } from './constraints-added.ts';
 import * as createCommit from './create-commit.ts';
 import * as differences from './differences.ts';
 import * as encryption from './encryption.ts';
@@ -48,11 +50,16 @@ export const codecommit = defineService({
   iamPrefix: 'codecommit',
   eventSource: 'codecommit.amazonaws.com',
   targetPrefix: 'CodeCommit_20150413',
-  constraints: { ...constraints, faults: memberFaults },
+  constraints: {
+    operations: { ...constraints.operations, ...addedConstraints.operations },
+    members: { ...constraints.members, ...addedConstraints.members },
+    faults: memberFaults,
+  },
   families: [
     approvalRules,
     approvalRuleTemplates,
     approvalRuleTemplatesRepositories,
+    blobDifferences,
     branches,
     comments,
     commentsLists,
