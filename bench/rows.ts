@@ -3,6 +3,7 @@ import { actions } from './rows/actions.ts';
 import { buildLog } from './rows/build-log.ts';
 import { builds } from './rows/builds.ts';
 import { call } from './rows/call.ts';
+import { callCost } from './rows/call-cost.ts';
 import { clone, clones } from './rows/clone.ts';
 import { lists } from './rows/lists.ts';
 import { pipeline } from './rows/pipeline.ts';
@@ -13,6 +14,7 @@ import { start } from './rows/start.ts';
 /** Every row, in the order of the table. */
 export const rows: readonly Row[] = [
   call,
+  callCost,
   clone,
   clones,
   push,

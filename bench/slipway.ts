@@ -141,3 +141,15 @@ export async function processorMs(pid: number): Promise<number> {
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return (Number(fields[11]) + Number(fields[12])) * 10;
 }
+
+/** A user who may do nothing but look at one repository. */
+export async function makeCaller(iam: IAM, repositoryName: string): Promise<Keys> {
+  const UserName = 'caller';
+  const Resource = `arn:aws:codecommit:${REGION}:${ACCOUNT}:${repositoryName}`;
+  const Statement = [{ Effect: 'Allow', Action: 'codecommit:GetRepository', Resource }];
+  await iam.createUser({ UserName });
+  const PolicyDocument = JSON.stringify({ Version: '2012-10-17', Statement });
+  await iam.putUserPolicy({ UserName, PolicyName: 'read', PolicyDocument });
+  const { AccessKey } = await iam.createAccessKey({ UserName });
+  return { accessKeyId: AccessKey!.AccessKeyId!, secretAccessKey: AccessKey!.SecretAccessKey! };
+}

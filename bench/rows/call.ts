@@ -1,12 +1,11 @@
 import { spawn } from 'node:child_process';
-import { createHash, createHmac } from 'node:crypto';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
-import { SignatureV4 } from '@smithy/signature-v4';
 import { ratioResult } from '../comparison.ts';
 import { load } from '../load-client.ts';
 import type { Row } from '../row.ts';
-import { ACCOUNT, type Keys, processorMs, REGION, type Slipway, startSlipway } from '../slipway.ts';
+import { type SignedRequest, signedRequests } from '../signed-requests.ts';
+import { makeCaller, processorMs, type Slipway, startSlipway } from '../slipway.ts';
 import { measurePairs, median } from '../statistics.ts';
 import { perSecond } from '../table.ts';
 import type { Workspace } from '../workspace.ts';
@@ -14,8 +13,6 @@ import type { Workspace } from '../workspace.ts';
 const ROUNDS = 5;
 const ROUND_MS = 1_500;
 const CONNECTIONS = 32;
-/** Requests with signatures of their own; each is sent many times. */
-const REQUESTS = 500;
 const NAME = 'called';
 const BARE = new URL('../bare-server.ts', import.meta.url).pathname;
 
@@ -25,7 +22,7 @@ export const call: Row = {
   async measure(workspace) {
     const slipway = await startSlipway(workspace);
     await slipway.clients.codecommit.createRepository({ repositoryName: NAME });
-    const requests = await signedRequests(slipway, await makeUser(slipway));
+    const requests = await signedRequests(slipway.url, await makeCaller(slipway.clients.iam, NAME), NAME);
     const ours: Loaded = { port: Number(new URL(slipway.url).port), pid: slipway.pid, processorUs: [] };
     const bare = await startBareServer(workspace, await answerTo(slipway, requests[0]!));
     let next = 0;
@@ -61,70 +58,6 @@ interface Loaded {
   pid: number;
   /** Processor time of one request, in microseconds, of each round. */
   processorUs: number[];
-}
-
-async function makeUser({ clients: { iam } }: Slipway): Promise<Keys> {
-  const UserName = 'caller';
-  const Resource = `arn:aws:codecommit:${REGION}:${ACCOUNT}:${NAME}`;
-  const Statement = [{ Effect: 'Allow', Action: 'codecommit:GetRepository', Resource }];
-  await iam.createUser({ UserName });
-  const PolicyDocument = JSON.stringify({ Version: '2012-10-17', Statement });
-  await iam.putUserPolicy({ UserName, PolicyName: 'read', PolicyDocument });
-  const { AccessKey } = await iam.createAccessKey({ UserName });
-  return { accessKeyId: AccessKey!.AccessKeyId!, secretAccessKey: AccessKey!.SecretAccessKey! };
-}
-
-interface SignedRequest {
-  headers: Record<string, string>;
-  body: string;
-  /** The whole request as it goes over the wire. */
-  bytes: Buffer;
-}
-
-/** Requests of the same call, each with a signature of its own. */
-async function signedRequests({ url }: Slipway, credentials: Keys): Promise<SignedRequest[]> {
-  const { host, hostname, port, protocol } = new URL(url);
-  const signer = new SignatureV4({ service: 'codecommit', region: REGION, credentials, sha256: Digest });
-  const body = JSON.stringify({ repositoryName: NAME });
-  return Promise.all(
-    Array.from({ length: REQUESTS }, async (_, n) => {
-      const { headers } = await signer.sign({
-        method: 'POST',
-        protocol,
-        hostname,
-        port: Number(port),
-        path: '/',
-        query: {},
-        headers: {
-          host,
-          'content-type': 'application/x-amz-json-1.1',
-          'content-length': String(body.length),
-          'x-amz-target': 'CodeCommit_20150413.GetRepository',
-          'amz-sdk-invocation-id': String(n),
-        },
-        body,
-      });
-      const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
-      return { headers, body, bytes: Buffer.from(`POST / HTTP/1.1\r\n${lines.join('')}\r\n${body}`) };
-    }),
-  );
-}
-
-/** node:crypto in the shape that the signer wants. */
-class Digest {
-  readonly #digest;
-
-  constructor(secret?: string | ArrayBuffer | ArrayBufferView) {
-    this.#digest = secret === undefined ? createHash('sha256') : createHmac('sha256', secret as string);
-  }
-
-  update(data: string | ArrayBuffer | ArrayBufferView): void {
-    this.#digest.update(typeof data === 'string' ? data : new Uint8Array(data as ArrayBuffer));
-  }
-
-  async digest(): Promise<Uint8Array> {
-    return new Uint8Array(this.#digest.digest());
-  }
 }
 
 interface Answer {
