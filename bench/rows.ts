@@ -5,6 +5,7 @@ import { builds } from './rows/builds.ts';
 import { call } from './rows/call.ts';
 import { callCost } from './rows/call-cost.ts';
 import { clone, clones } from './rows/clone.ts';
+import { codecommitCalls } from './rows/codecommit-calls.ts';
 import { lists } from './rows/lists.ts';
 import { pipeline } from './rows/pipeline.ts';
 import { push } from './rows/push.ts';
@@ -15,6 +16,7 @@ import { start } from './rows/start.ts';
 export const rows: readonly Row[] = [
   call,
   callCost,
+  codecommitCalls,
   clone,
   clones,
   push,
