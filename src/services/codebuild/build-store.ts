@@ -1,10 +1,11 @@
 import * as sdk from '@aws-sdk/client-codebuild';
+import { parseArn } from '../../kernel/arn.ts';
 import type { Context, Tx } from '../../kernel/context.ts';
 import { fault } from '../../kernel/fault.ts';
 import { sourceVersion } from './build-environment.ts';
 import type { BuildSettings } from './build-settings.ts';
 import { durationInSeconds, type PhaseRecord } from './phases.ts';
-import { buildArn, logStreamArn } from './resources.ts';
+import { buildArn, buildIdOf, logStreamArn } from './resources.ts';
 import type { BuildTable, BuildTables } from './tables.ts';
 
 /** What a build has come to so far, beside its phases. */
@@ -24,18 +25,13 @@ export interface ArtifactResult {
   artifactIdentifier?: string;
 }
 
-/** `<project>:<uuid>` of an id or an ARN. */
-export function buildIdOf(text: string): string {
-  return text.replace(/^arn:[^:]*:codebuild:[^:]*:[^:]*:build\//, '');
-}
-
 /** The build of that id in the caller's account and region, if there is one. */
 export function findBuild(ctx: Context, source: Context | Tx, id: string): Promise<BuildTable | undefined> {
   return source
     .db<BuildTables>()
     .selectFrom('codebuild_builds')
     .selectAll()
-    .where('id', '=', buildIdOf(id))
+    .where('id', '=', buildIdOf(ctx, id))
     .where('account', '=', ctx.account)
     .where('region', '=', ctx.region)
     .executeTakeFirst();
@@ -45,7 +41,10 @@ export function findBuild(ctx: Context, source: Context | Tx, id: string): Promi
 export async function buildById(ctx: Context, source: Context | Tx, id: string): Promise<BuildTable> {
   const build = await findBuild(ctx, source, id);
   if (build === undefined) {
-    throw fault(sdk.ResourceNotFoundException, `Build cannot be found: ${buildArn(ctx, buildIdOf(id))}`);
+    throw fault(
+      sdk.ResourceNotFoundException,
+      `Build cannot be found: ${parseArn(id) === undefined ? buildArn(ctx, id) : id}`,
+    );
   }
   return build;
 }

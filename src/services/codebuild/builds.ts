@@ -3,11 +3,11 @@ import type { Context } from '../../kernel/context.ts';
 import { cursorOf, page } from '../../kernel/page.ts';
 import type { Operation, OperationName } from '../../kernel/service.ts';
 import { queueOf } from './build-queue.ts';
-import { buildById, buildIdOf, buildOf } from './build-store.ts';
+import { buildById, buildOf } from './build-store.ts';
 import { endQueuedIn } from './ended-builds.ts';
 import { invalid } from './project-rules.ts';
 import { projectByName, projectResource } from './project-store.ts';
-import { projectNameOf } from './resources.ts';
+import { buildIdOf, projectNameOf } from './resources.ts';
 import type { BuildTable, BuildTables } from './tables.ts';
 
 type Op<N extends OperationName<typeof sdk>> = Operation<typeof sdk, N>;
@@ -39,11 +39,11 @@ export const StopBuild: Op<'StopBuild'> = {
 export const BatchGetBuilds: Op<'BatchGetBuilds'> = {
   resource: ({ ids }, ctx) => ids.map((id) => projectResource(ctx, id)),
   async handle({ ids }, ctx) {
-    const wanted = [...new Set(ids.map(buildIdOf))];
+    const wanted = [...new Set(ids.map((id) => buildIdOf(ctx, id)))];
     const byId = new Map((await rowsOf(ctx, wanted)).map((row) => [row.id, row]));
     return {
       builds: wanted.flatMap((id) => (byId.has(id) ? [buildOf(byId.get(id)!)] : [])),
-      buildsNotFound: ids.filter((id) => !byId.has(buildIdOf(id))),
+      buildsNotFound: ids.filter((id) => !byId.has(buildIdOf(ctx, id))),
     };
   },
 };
@@ -52,7 +52,7 @@ export const BatchGetBuilds: Op<'BatchGetBuilds'> = {
 export const BatchDeleteBuilds: Op<'BatchDeleteBuilds'> = {
   resource: ({ ids }, ctx) => ids.map((id) => projectResource(ctx, id)),
   async handle({ ids }, ctx) {
-    const wanted = [...new Set(ids.map(buildIdOf))];
+    const wanted = [...new Set(ids.map((id) => buildIdOf(ctx, id)))];
     return ctx.tx(async (tx) => {
       const byId = new Map((await rowsOf(ctx, wanted, tx)).map((row) => [row.id, row]));
       const buildsDeleted = wanted.filter((id) => byId.get(id)?.state === 'over');
@@ -92,7 +92,7 @@ export const ListBuilds: Op<'ListBuilds'> = {
 export const ListBuildsForProject: Op<'ListBuildsForProject'> = {
   resource: ({ projectName }, ctx) => projectResource(ctx, projectName),
   async handle({ projectName, sortOrder = 'DESCENDING', nextToken }, ctx) {
-    const { name } = await projectByName(ctx, ctx, projectNameOf(projectName));
+    const { name } = await projectByName(ctx, ctx, projectNameOf(ctx, projectName));
     const { ids, token } = await list(ctx, `ListBuildsForProject ${name}`, 'number', sortOrder, nextToken, name);
     return { ids, ...(token === undefined ? {} : { nextToken: token }) };
   },

@@ -3,7 +3,7 @@ import type { Context, Tx } from '../../kernel/context.ts';
 import { fault } from '../../kernel/fault.ts';
 import type { ResourceRef } from '../../kernel/service.ts';
 import type { Tags } from '../../kernel/tags.ts';
-import { projectArn, projectNameOf } from './resources.ts';
+import { projectArn, projectArnOf, projectNameOf } from './resources.ts';
 import type { ProjectTable, ProjectTables } from './tables.ts';
 
 /** The project of that name in the caller's account and region, if there is one. */
@@ -22,7 +22,7 @@ export function findProject(ctx: Context, source: Context | Tx, name: string): P
 export async function projectByName(ctx: Context, source: Context | Tx, name: string): Promise<ProjectTable> {
   const project = await findProject(ctx, source, name);
   if (project === undefined)
-    throw fault(sdk.ResourceNotFoundException, `Project cannot be found: ${projectArn(ctx, name)}`);
+    throw fault(sdk.ResourceNotFoundException, `Project cannot be found: ${projectArnOf(ctx, name)}`);
   return project;
 }
 
@@ -39,9 +39,9 @@ export function projectOf(ctx: Context, row: ProjectTable): sdk.Project {
 
 /** What IAM evaluates for everything about a project and its builds: its ARN, and its tags where a policy asks for one. */
 export function projectResource(ctx: Context, nameOrArn: string): ResourceRef {
-  const name = projectNameOf(nameOrArn);
+  const name = projectNameOf(ctx, nameOrArn);
   return {
-    arn: projectArn(ctx, name),
+    arn: projectArnOf(ctx, nameOrArn),
     async tags() {
       const row = await findProject(ctx, ctx, name);
       return row === undefined ? {} : tagsFrom((JSON.parse(row.document) as sdk.Project).tags);

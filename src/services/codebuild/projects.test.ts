@@ -37,6 +37,14 @@ test('a project is made once, shown whole, changed in part and deleted', async (
   assert.equal(projects[0]?.description, 'new');
   assert.equal(projects[0]?.source?.buildspec, 'version: 0.2');
   assert.deepEqual(projectsNotFound, ['none']);
+  const elsewhere = 'arn:aws:codebuild:eu-west-1:123456789012:project/app';
+  assert.deepEqual((await codebuild.batchGetProjects({ names: [elsewhere] })).projectsNotFound, [elsewhere]);
+  await assert.rejects(codebuild.listBuildsForProject({ projectName: elsewhere }), {
+    name: 'ResourceNotFoundException',
+    message: `Project cannot be found: ${elsewhere}`,
+  });
+  const theirs = 'arn:aws:codebuild:us-east-1:999999999999:project/app';
+  await assert.rejects(codebuild.batchGetProjects({ names: [theirs] }), { name: 'AccessDeniedException' });
   await codebuild.deleteProject({ name: 'app' });
   await codebuild.deleteProject({ name: 'app' });
   await assert.rejects(codebuild.updateProject({ name: 'app', description: 'x' }), {

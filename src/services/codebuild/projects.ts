@@ -66,7 +66,7 @@ export const UpdateProject: Op<'UpdateProject'> = {
   resource: ({ name }, ctx) => projectResource(ctx, name),
   conditions: ({ tags }) => requestTagKeys(tagsFrom(tags)),
   async handle({ name: given, ...changes }, ctx) {
-    const name = projectNameOf(given);
+    const name = projectNameOf(ctx, given);
     if (changes.serviceRole !== undefined) {
       await requireRole(ctx, name, changes.serviceRole);
     }
@@ -97,7 +97,7 @@ export const DeleteProject: Op<'DeleteProject'> = {
   resource: ({ name }, ctx) => projectResource(ctx, name),
   async handle({ name }, ctx) {
     await ctx.tx(async (tx) => {
-      const row = await findProject(ctx, tx, projectNameOf(name));
+      const row = await findProject(ctx, tx, projectNameOf(ctx, name));
       if (row !== undefined)
         await tx.db<ProjectTables>().deleteFrom('codebuild_projects').where('id', '=', row.id).execute();
     });
@@ -108,7 +108,7 @@ export const DeleteProject: Op<'DeleteProject'> = {
 export const BatchGetProjects: Op<'BatchGetProjects'> = {
   resource: ({ names }, ctx) => names.map((name) => projectResource(ctx, name)),
   async handle({ names }, ctx) {
-    const wanted = [...new Set(names.map(projectNameOf))];
+    const wanted = [...new Set(names.map((name) => projectNameOf(ctx, name)))];
     const rows = await ctx
       .db<ProjectTables>()
       .selectFrom('codebuild_projects')
@@ -120,7 +120,7 @@ export const BatchGetProjects: Op<'BatchGetProjects'> = {
     const byName = new Map(rows.map((row) => [row.name, row]));
     return {
       projects: wanted.flatMap((name) => (byName.has(name) ? [projectOf(ctx, byName.get(name)!)] : [])),
-      projectsNotFound: names.filter((name) => !byName.has(projectNameOf(name))),
+      projectsNotFound: names.filter((name) => !byName.has(projectNameOf(ctx, name))),
     };
   },
 };

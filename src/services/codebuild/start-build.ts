@@ -6,12 +6,12 @@ import { fault } from '../../kernel/fault.ts';
 import type { Operation, OperationName } from '../../kernel/service.ts';
 import { queueOf } from './build-queue.ts';
 import { type BuildSettings, buildSettings } from './build-settings.ts';
-import { type BuildResult, buildById, buildIdOf, buildOf } from './build-store.ts';
+import { type BuildResult, buildById, buildOf } from './build-store.ts';
 import { buildPhaseChange, buildStateChange } from './events.ts';
 import { type PhaseRecord, Phases } from './phases.ts';
 import { invalid, type ProjectSettings } from './project-rules.ts';
 import { projectByName, projectResource } from './project-store.ts';
-import { defaultKeyArn, projectArn, projectNameOf } from './resources.ts';
+import { buildIdOf, defaultKeyArn, projectArn, projectNameOf } from './resources.ts';
 import type { BuildTable, BuildTables, ProjectTable } from './tables.ts';
 
 type Op<N extends OperationName<typeof sdk>> = Operation<typeof sdk, N>;
@@ -26,7 +26,7 @@ const TOKEN_MS = 24 * 3_600_000;
 export const StartBuild: Op<'StartBuild'> = {
   resource: ({ projectName }, ctx) => projectResource(ctx, projectName),
   async handle({ projectName, idempotencyToken, ...input }, ctx) {
-    const name = projectNameOf(projectName);
+    const name = projectNameOf(ctx, projectName);
     const { serviceRoleOverride } = input;
     if (serviceRoleOverride !== undefined) {
       const resource = projectArn(ctx, name);
@@ -50,7 +50,7 @@ export const RetryBuild: Op<'RetryBuild'> = {
   resource: ({ id }, ctx) => projectResource(ctx, id ?? ''),
   async handle({ id, idempotencyToken }, ctx) {
     if (id === undefined) throw invalid('id is required');
-    const request = hashOf(['RetryBuild', buildIdOf(id)]);
+    const request = hashOf(['RetryBuild', buildIdOf(ctx, id)]);
     const row = await ctx.tx((tx) =>
       once(ctx, tx, idempotencyToken, request, async () => {
         const earlier = await buildById(ctx, tx, id);
