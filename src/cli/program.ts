@@ -65,6 +65,7 @@ export async function run(argv: string[]): Promise<void> {
     await restore(configOf(options), folder);
   });
   addAccountCommands(program);
+  addImportCommand(program);
   try {
     await program.parseAsync(argv);
   } catch (error) {
@@ -94,6 +95,24 @@ function addAccountCommands(program: Command): void {
   onOne('close', 'end all access of an account; its data stays');
   onOne('reopen', 'give a closed account its access back');
   onOne('root-key', "replace the key of an account's root user; prints the new one, once");
+}
+
+/** Brings repositories in, by the API and git of a server that runs. */
+function addImportCommand(program: Command): void {
+  withSettings(
+    program.command('import').argument('[source]', 'address of a git repository').description('bring a repository in'),
+  )
+    .option('--repository <name>', 'name that it gets; the last part of its address when left out')
+    .option('--description <text>', 'description that it gets when it is made')
+    .option('--overwrite', 'move references that were rewritten in the source, also over what was pushed here')
+    .option('--cache <folder>', 'keep what was fetched there, so that another import fetches only what is new')
+    .action(async (source: string | undefined, options) => {
+      const config = configOf(options);
+      if (source === undefined) throw new UsageError('Name the address of a git repository.');
+      const { importGit } = await import('./import/import-git.ts');
+      const { repository, description, overwrite, cache } = options;
+      process.exitCode = await importGit(config, { source, repository, description, overwrite, cache });
+    });
 }
 
 function report(error: unknown): number {

@@ -19,7 +19,6 @@ const SCHEMES = new Set(['http:', 'https:', 'ssh:', 'file:']);
  * @throws UsageError for what git would take for an option or hand to a program of that name (`ext::`)
  */
 export function readSourceAddress(text: string): SourceAddress {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is refused
   if (text === '' || text.startsWith('-') || /[\u0000-\u001f\u007f]/.test(text)) {
     throw new UsageError('That is no address of a git repository.');
   }

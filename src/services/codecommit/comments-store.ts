@@ -6,6 +6,7 @@ import type { Comparison, Place } from './comments-locations.ts';
 import { actor, commentChange } from './events.ts';
 import { hiddenResource } from './pull-requests-access.ts';
 import { type CommentRow, reviews } from './review-tables.ts';
+import { isCommentId } from './specifiers.ts';
 import { findRepositoryById } from './store.ts';
 import { type RepositoryRow, tables } from './tables.ts';
 
@@ -27,7 +28,7 @@ export async function findComment(
   { account, region }: Context,
   id: string,
 ): Promise<CommentRow | undefined> {
-  if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(id)) {
+  if (!isCommentId(id)) {
     throw fault(sdk.InvalidCommentIdException, `${id.slice(0, 100)} is not a valid comment ID`);
   }
   const comment = await reviews(source)

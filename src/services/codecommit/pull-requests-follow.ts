@@ -62,6 +62,8 @@ async function reviseBySource(
     .execute();
   for (const row of rows) {
     const source_commit = tips.get(row.source_reference)!;
+    // An imported pull request is where its branch will be before the branch is.
+    if (row.source_commit === source_commit) continue;
     const destination = await findRef(tx, repository.id, row.destination_reference);
     const destination_commit = destination?.object_id ?? row.destination_commit;
     const revision = newRevisionId(ctx);

@@ -19,6 +19,7 @@ import * as files from './files.ts';
 import { gitLifecycle } from './git-cache.ts';
 import { gitHttp } from './git-http.ts';
 import { closeSshDoor, openSshDoor } from './git-ssh.ts';
+import { importMigrations, importRoute } from './import-pull-requests.ts';
 import { lfsMigrations } from './lfs-rows.ts';
 import { memberFaults } from './member-faults.ts';
 import * as merges from './merges.ts';
@@ -81,9 +82,9 @@ export const codecommit = defineService({
     tagging,
     triggers,
   ],
-  routes: [gitHttp],
+  routes: [gitHttp, importRoute],
   reconcilers: [upkeep, removal, triggerDispatch],
-  migrations: { ...migrations, ...reviewMigrations, ...lfsMigrations, ...triggerMigrations },
+  migrations: { ...migrations, ...reviewMigrations, ...lfsMigrations, ...triggerMigrations, ...importMigrations },
   lifecycle: {
     async start(ctx) {
       await gitLifecycle.start(ctx);

@@ -24,3 +24,11 @@ function findRef({ refs, head }: RepositoryState, specifier: string): Ref | unde
   if (problem !== null) throw fault(sdk.InvalidCommitException, `The commit specifier is not valid: ${problem}`);
   return refs.get(branchRef(specifier)) ?? refs.get(`${TAGS}${specifier}`);
 }
+
+const UUID = '[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}';
+const COMMENT_ID = new RegExp(`^${UUID}(:${UUID})?$`);
+
+/** Whether a comment may have that id: those made here are one UUID, imported ones may be two. */
+export function isCommentId(text: string): boolean {
+  return COMMENT_ID.test(text);
+}
