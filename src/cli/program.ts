@@ -105,9 +105,24 @@ function addImportCommand(program: Command): void {
     .option('--repository <name>', 'name that it gets; the last part of its address when left out')
     .option('--description <text>', 'description that it gets when it is made')
     .option('--overwrite', 'move references that were rewritten in the source, also over what was pushed here')
+    .option('--from-codecommit', 'the source is the name of a repository in AWS CodeCommit; pull requests come along')
+    .option('--all', 'with --from-codecommit: all repositories of the account and Region')
+    .option('--source-region <region>', 'with --from-codecommit: Region to read from')
+    .option('--profile <name>', 'with --from-codecommit: profile of the credentials to read with')
+    .option('--endpoint-url <url>', 'with --from-codecommit: another address than that of AWS')
     .option('--cache <folder>', 'keep what was fetched there, so that another import fetches only what is new')
     .action(async (source: string | undefined, options) => {
       const config = configOf(options);
+      const { sourceRegion: region, profile, endpointUrl, all } = options;
+      if (options.fromCodecommit === true) {
+        if ((source === undefined) !== (all === true)) throw new UsageError('Name one repository, or give --all.');
+        const { importCodeCommit } = await import('./import/import-codecommit.ts');
+        const { repository, overwrite } = options;
+        if (all === true && repository !== undefined) throw new UsageError('--all takes the names as they are.');
+        const given = { name: source, repository, overwrite, region, profile, endpointUrl };
+        process.exitCode = await importCodeCommit(config, given);
+        return;
+      }
       if (source === undefined) throw new UsageError('Name the address of a git repository.');
       const { importGit } = await import('./import/import-git.ts');
       const { repository, description, overwrite, cache } = options;
