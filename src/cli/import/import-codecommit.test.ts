@@ -1,0 +1,210 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import type { CodeCommit } from '@aws-sdk/client-codecommit';
+import { startServer, type TestServer, temporaryFolder } from '../../../test/harness.ts';
+import { recorded } from '../../kernel/testing/recorded.ts';
+import { sendSigned } from '../signed-request.ts';
+import { readPullRequest } from './codecommit-source.ts';
+
+const MAIN = new URL('../../main.ts', import.meta.url).pathname;
+const repositoryName = 'app';
+
+/** A repository with a merged pull request, and an open one that people have worked on. */
+async function makeHistory(
+  server: TestServer,
+): Promise<{ open: string; merged: string; alice: CodeCommit; bob: CodeCommit }> {
+  const { codecommit: alice } = await server.user('alice');
+  const { codecommit: bob } = await server.user('bob');
+  await alice.createRepository({ repositoryName, repositoryDescription: 'The app', tags: { team: 'a' } });
+  const put = (branchName: string, filePath: string, content: string, parentCommitId?: string) =>
+    alice.putFile({
+      repositoryName,
+      branchName,
+      filePath,
+      fileContent: Buffer.from(content),
+      ...(parentCommitId === undefined ? {} : { parentCommitId }),
+    });
+  const { commitId: first } = await put('main', 'a.txt', 'one\ntwo\nthree\n');
+  const ask = async (branchName: string, title: string, by: CodeCommit) => {
+    const targets = [{ repositoryName, sourceReference: branchName, destinationReference: 'main' }];
+    return (await by.createPullRequest({ title, description: 'Why', targets })).pullRequest!;
+  };
+  for (const branchName of ['fix', 'work']) await alice.createBranch({ repositoryName, branchName, commitId: first! });
+  await put('fix', 'b.txt', 'b\n', first);
+  const merged = (await ask('fix', 'Fix', bob)).pullRequestId!;
+  await alice.mergePullRequestBySquash({ pullRequestId: merged, repositoryName });
+  const { commitId: second } = await put('work', 'a.txt', 'one\n2\nthree\n', first);
+  const created = await ask('work', 'Work', alice);
+  const open = created.pullRequestId!;
+  const approvalRuleContent = JSON.stringify({
+    Version: '2018-11-08',
+    Statements: [{ Type: 'Approvers', NumberOfApprovalsNeeded: 1 }],
+  });
+  await alice.createPullRequestApprovalRule({ pullRequestId: open, approvalRuleName: 'One', approvalRuleContent });
+  await bob.updatePullRequestApprovalState({
+    pullRequestId: open,
+    revisionId: created.revisionId!,
+    approvalState: 'APPROVE',
+  });
+  const between = { pullRequestId: open, repositoryName, beforeCommitId: first!, afterCommitId: second! };
+  const location = { filePath: 'a.txt', filePosition: 2, relativeFileVersion: 'AFTER' as const };
+  const { comment } = await bob.postCommentForPullRequest({ ...between, location, content: 'Why not two?' });
+  await alice.postCommentReply({ inReplyTo: comment!.commentId!, content: 'Shorter.' });
+  const { comment: general } = await alice.postCommentForPullRequest({ ...between, content: 'Please look' });
+  const { comment: regretted } = await bob.postCommentForPullRequest({ ...between, content: 'Never mind' });
+  await bob.deleteCommentContent({ commentId: regretted!.commentId! });
+  await bob.putCommentReaction({ commentId: general!.commentId!, reactionValue: ':heart:' });
+  await put('work', 'c.txt', 'c\n', second);
+  const { pullRequest } = await alice.getPullRequest({ pullRequestId: open });
+  await bob.overridePullRequestApprovalRules({
+    pullRequestId: open,
+    revisionId: pullRequest!.revisionId!,
+    overrideStatus: 'OVERRIDE',
+  });
+  return { open, merged, alice, bob };
+}
+
+/** What users see of a pull request, without what belongs to whoever asks. */
+async function seen(client: CodeCommit, id: string): Promise<unknown> {
+  const all = JSON.parse(JSON.stringify(await readPullRequest(client, id)));
+  delete all.pullRequest.clientRequestToken;
+  for (const { comments } of all.comments) {
+    for (const comment of comments) {
+      delete comment.clientRequestToken;
+      delete comment.callerReactions;
+    }
+  }
+  return all;
+}
+
+async function refsOf(client: CodeCommit): Promise<Record<string, string>> {
+  const { branches } = await client.listBranches({ repositoryName });
+  const tips: Record<string, string> = {};
+  for (const branchName of branches!) {
+    tips[branchName] = (await client.getBranch({ repositoryName, branchName })).branch!.commitId!;
+  }
+  return tips;
+}
+
+test('a CodeCommit comes over with its pull requests as they were: numbers, authors, times, threads, approvals', async (t) => {
+  const [old, server] = [await startServer(t), await startServer(t)];
+  const { open, merged, alice } = await makeHistory(old);
+  const { codecommit } = server.root_;
+  const credentials = join(await temporaryFolder(t), 'credentials');
+  const { accessKeyId, secretAccessKey } = old.root_.keys;
+  await writeFile(
+    credentials,
+    `[old]\naws_access_key_id = ${accessKeyId}\naws_secret_access_key = ${secretAccessKey}\n`,
+  );
+  const run = (...args: string[]) =>
+    new Promise<{ status: number; text: string }>((resolve) => {
+      const env = { ...server.env(server.root_.keys), AWS_SHARED_CREDENTIALS_FILE: credentials };
+      const from = ['import', '--from-codecommit', '--profile', 'old', '--endpoint-url', old.url, ...args];
+      execFile(process.execPath, [MAIN, ...from], { env }, (error, stdout, stderr) => {
+        resolve({ status: error === null ? 0 : Number(error.code), text: stdout + stderr });
+      });
+    });
+  const cameOver = async () => {
+    for (const id of [open, merged]) assert.deepEqual(await seen(codecommit, id), await seen(old.root_.codecommit, id));
+    assert.deepEqual(await refsOf(codecommit), await refsOf(old.root_.codecommit));
+  };
+  const first = await run('--all');
+  assert.equal(first.status, 0, first.text);
+  assert.match(first.text, /app: 2 pull requests, 2 came, 0 were here already/);
+  await cameOver();
+  const came = await readPullRequest(codecommit, open);
+  assert.equal(came.comments.flatMap(({ comments = [] }) => comments).length, 4);
+  assert.deepEqual([came.revisions.length, came.revisions[0]!.approvers.length, came.events.length > 4], [2, 1, true]);
+  assert.equal(Object.keys(came.reactions).length, 1);
+  const { repositoryMetadata } = await codecommit.getRepository({ repositoryName });
+  assert.deepEqual([repositoryMetadata!.repositoryDescription, repositoryMetadata!.defaultBranch], ['The app', 'main']);
+  assert.deepEqual((await codecommit.listTagsForResource({ resourceArn: repositoryMetadata!.Arn! })).tags, {
+    team: 'a',
+  });
+  const { evaluation } = await codecommit.evaluatePullRequestApprovalRules({
+    pullRequestId: open,
+    revisionId: (await codecommit.getPullRequest({ pullRequestId: open })).pullRequest!.revisionId!,
+  });
+  assert.equal(evaluation!.overridden, true);
+  const records = await recorded(server.kernel);
+  assert.equal(records.filter(({ name }) => name === 'ImportPullRequest').length, 2);
+
+  await t.test('again it brings what is new, as it was there', async () => {
+    const { branch } = await alice.getBranch({ repositoryName, branchName: 'work' });
+    const file = { repositoryName, branchName: 'work', filePath: 'd.txt', fileContent: Buffer.from('d') };
+    await alice.putFile({ ...file, parentCommitId: branch!.commitId! });
+    await alice.mergePullRequestByThreeWay({ pullRequestId: open, repositoryName }).catch(async () => {
+      const { pullRequest } = await alice.getPullRequest({ pullRequestId: open });
+      assert.equal(pullRequest!.pullRequestStatus, 'OPEN', 'the new revision has no approvals');
+    });
+    const again = await run(repositoryName);
+    assert.equal(again.status, 0, again.text);
+    assert.match(again.text, /2 pull requests, 1 came, 1 were here already/);
+    await cameOver();
+  });
+
+  await t.test('what was worked on here stays; later ones get higher numbers', async () => {
+    await codecommit.updatePullRequestTitle({ pullRequestId: open, title: 'Ours' });
+    await old.root_.codecommit.updatePullRequestTitle({ pullRequestId: open, title: 'Theirs' });
+    assert.match((await run(repositoryName)).text, new RegExp(`Pull request ${open} has been worked on here since`));
+    assert.equal((await codecommit.getPullRequest({ pullRequestId: open })).pullRequest!.title, 'Ours');
+    await codecommit.createBranch({ repositoryName, branchName: 'new', commitId: (await refsOf(codecommit))['work']! });
+    const targets = [{ repositoryName, sourceReference: 'new', destinationReference: 'main' }];
+    const { pullRequest } = await codecommit.createPullRequest({ title: 'New', targets });
+    assert.equal(Number(pullRequest!.pullRequestId), Math.max(Number(open), Number(merged)) + 1);
+    const taken = await run(repositoryName, '--repository', 'other');
+    assert.equal(taken.status, 1);
+    assert.match(taken.text, /another one has that number here/);
+  });
+
+  await t.test('whoever may do everything in CodeCommit may not write history; nonsense is refused', async () => {
+    const bundle = { ...(await readPullRequest(old.root_.codecommit, open)) };
+    const send = (keys: typeof server.root_.keys, body: unknown, repository = repositoryName) =>
+      sendSigned({
+        url: server.url,
+        method: 'POST',
+        target: `/_slipway/codecommit/pull-requests?repositoryName=${repository}`,
+        region: 'us-east-1',
+        service: 'codecommit',
+        keys,
+        body: JSON.stringify(body),
+      });
+    const Statement = { Effect: 'Allow', Action: 'codecommit:*', Resource: '*' };
+    const mallory = await server.user('mallory', { Version: '2012-10-17', Statement });
+    await assert.rejects(send(mallory.keys, bundle), /not authorized to perform: slipway:ImportPullRequest/);
+    await assert.rejects(send(mallory.keys, bundle, 'nowhere'), /slipway:ImportPullRequest/);
+    const { keys } = server.root_;
+    await assert.rejects(send(keys, bundle, 'nowhere'), /nowhere does not exist/);
+    const one = { ...bundle.pullRequest, pullRequestId: '900' };
+    for (const pullRequest of [
+      null,
+      [],
+      { ...one, pullRequestId: '-1' },
+      { ...one, authorArn: 'me' },
+      { ...one, creationDate: 'soon' },
+      { ...one, pullRequestTargets: [{}] },
+      { ...one, title: 'x\u0000' },
+      { ...one, pullRequestStatus: 'MERGED' },
+    ]) {
+      await assert.rejects(send(keys, { ...bundle, pullRequest }), /400: The pull request cannot be imported/);
+    }
+    const evil = {
+      pullRequest: one,
+      events: [{ pullRequestEventType: 'X' }],
+      revisions: [],
+      comments: [],
+      reactions: {},
+    };
+    await assert.rejects(send(keys, evil), /400: The pull request cannot be imported/);
+    await assert.rejects(codecommit.getPullRequest({ pullRequestId: '900' }), {
+      name: 'PullRequestDoesNotExistException',
+    });
+    const refused = (await recorded(server.kernel)).filter(({ text }) =>
+      /"userName":"mallory".*AccessDenied/s.test(text),
+    );
+    assert.ok(refused.length >= 2, 'refusals stand in the trail');
+  });
+});
