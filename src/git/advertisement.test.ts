@@ -8,7 +8,7 @@ const ID = 'a'.repeat(40);
 const PEELED = 'b'.repeat(40);
 
 function stateOf(head: string | null, ...refs: Ref[]): RepositoryState {
-  return { generation: 1, head, refs: sortRefs(refs), packs: [] };
+  return { generation: 1, head, refs: sortRefs(refs), packs: [], collections: 0 };
 }
 
 const branch = (name: string): Ref => ({ name, id: ID, peeled: null });

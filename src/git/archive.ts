@@ -37,7 +37,7 @@ export async function archiveCommit(repository: Repository, options: ArchiveOpti
     try {
       const { tree } = await lease.objects.commit(options.commitId);
       await countEntries(lease.objects, tree, options.maxEntries ?? MAX_ENTRIES);
-      return start(repository, options, () => {
+      return start(repository, lease.gitDir, options, () => {
         lease.release();
         leave();
       });
@@ -51,11 +51,11 @@ export async function archiveCommit(repository: Repository, options: ArchiveOpti
   }
 }
 
-function start(repository: Repository, options: ArchiveOptions, release: () => void): Readable {
+function start(repository: Repository, gitDir: string, options: ArchiveOptions, release: () => void): Readable {
   const args = ['archive', `--format=${options.format}`];
   if (options.format === 'zip' && options.level !== undefined) args.push(`-${options.level}`);
   const child = repository.surroundings.git.spawn([...args, '--end-of-options', options.commitId], {
-    gitDir: repository.gitDir,
+    gitDir,
     limits: LIMITS,
     ...(options.signal === undefined ? {} : { signal: options.signal }),
   });

@@ -1,5 +1,5 @@
 import { createWriteStream } from 'node:fs';
-import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { link, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import type { Ids } from '../kernel/ids.ts';
@@ -122,6 +122,20 @@ export class CacheFiles {
     await this.#fetch(pack, 'idx', this.indexPath(pack.id));
   }
 
+  /** Takes a pack from another folder of the same disk. @returns false when it is not there */
+  async linkPack(packId: string, from: CacheFiles): Promise<boolean> {
+    try {
+      await rm(this.packPath(packId), { force: true });
+      await rm(this.indexPath(packId), { force: true });
+      await link(from.packPath(packId), this.packPath(packId));
+      await link(from.indexPath(packId), this.indexPath(packId));
+      return true;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      return false;
+    }
+  }
+
   /** Takes over the files of a pack that was received here. */
   async adoptPack(packId: string, files: { pack: string; index: string }): Promise<void> {
     await rename(files.pack, this.packPath(packId));
@@ -198,7 +212,7 @@ export class CacheFiles {
 }
 
 /** Names in a folder; none when it was deleted. */
-async function namesIn(folder: string): Promise<string[]> {
+export async function namesIn(folder: string): Promise<string[]> {
   try {
     return await readdir(folder);
   } catch (error) {

@@ -1,10 +1,11 @@
-import { GitFailure } from './failure.ts';
+import { createReadStream } from 'node:fs';
+import { GitFailure, isGitFailure } from './failure.ts';
 import { isAncestor } from './history.ts';
 import { DEFAULT_PACK_LIMITS, IncomingPack, type PackLimits } from './incoming-pack.ts';
 import type { ObjectType } from './object-format.ts';
 import type { ObjectReader } from './objects.ts';
 import type { Lease, Repository } from './repository.ts';
-import type { CommitChange, RefUpdate } from './truth.ts';
+import type { CommitChange, RefUpdate, RepositoryState } from './truth.ts';
 
 /** A reference that shall move. `from` and `to` as in {@link RefUpdate}. */
 export interface WantedUpdate {
@@ -22,6 +23,8 @@ export interface ChangeRequest {
   unreferenced?: boolean;
   /** The transaction. It must not use the repository. */
   commit: CommitChange;
+  /** The state that the caller has looked at; left out, nothing that he read matters. */
+  basis?: RepositoryState;
   limits?: PackLimits;
   signal?: AbortSignal | undefined;
 }
@@ -34,8 +37,11 @@ export const ATOMIC_FAILED = 'atomic push failure';
  * checks, blobs written and synced, the transaction, and only then the answer. Killed anywhere before the
  * transaction, nothing has happened but a blob without an owner; after it, everything has.
  *
+ * Where objects were taken out of the repository between the checks and the transaction, all is checked once more.
+ *
  * @returns the refused updates by name, with the reason; all others are durable.
- * @throws {GitFailure} when the pack is refused; no reference has moved then.
+ * @throws {GitFailure} when the pack is refused, or `collected` when it is the caller who must look again; no reference
+ * has moved then.
  */
 export async function changeRepository(
   repository: Repository,
@@ -44,13 +50,25 @@ export async function changeRepository(
   const lease = await repository.lease();
   let incoming: IncomingPack | null = null;
   try {
+    if ((request.basis ?? lease.state).collections !== lease.state.collections) throw collected();
     if (request.pack !== null) incoming = await receive(repository, lease, request.pack, request);
-    return await applyUpdates(repository, lease, incoming, request);
+    try {
+      return await applyUpdates(repository, lease, incoming, request);
+    } catch (error) {
+      if (!isGitFailure(error, 'collected') || request.basis !== undefined) throw error;
+      const pack = incoming === null ? null : createReadStream(incoming.files.pack);
+      return await changeRepository(repository, { ...request, pack });
+    }
   } finally {
     // The answer does not wait for the sweeping; what stays behind is swept at the next start.
     incoming?.remove().catch(repository.surroundings.report);
     lease.release();
   }
+}
+
+/** Objects that were looked at may be gone by now. */
+export function collected(): GitFailure {
+  return new GitFailure('collected', 'the repository was repacked meanwhile, try again');
 }
 
 async function receive(
@@ -96,22 +114,30 @@ async function applyUpdates(
     await incoming?.unstore();
     return refused;
   }
-  for (const [name, problem] of await transact(repository, incoming, updates, request)) refused.set(name, problem);
+  for (const [name, problem] of await transact(repository, lease, incoming, updates, request))
+    refused.set(name, problem);
   return refused;
 }
 
 async function transact(
   repository: Repository,
+  lease: Lease,
   incoming: IncomingPack | null,
   updates: readonly RefUpdate[],
   request: ChangeRequest,
 ): Promise<ReadonlyMap<string, string>> {
-  const change = { updates, atomic: request.atomic, pack: incoming?.record ?? null };
+  const { collections } = lease.state;
+  const change = { updates, atomic: request.atomic, pack: incoming?.record ?? null, collections };
   if (incoming === null) return request.commit(change);
   const isAccepted = (refused: ReadonlyMap<string, string>) =>
     refused.size < updates.length || (request.unreferenced === true && refused.size === 0);
-  // If the transaction throws, its outcome is unknown: the blobs stay, and the sweep asks the truth later.
-  const refused = await repository.publish(incoming, () => request.commit(change), isAccepted);
+  const refused = await repository
+    .publish(lease, incoming, () => request.commit(change), isAccepted)
+    .catch(async (error: unknown) => {
+      // If the transaction throws anything else, its outcome is unknown: the blobs stay, and the sweep asks the truth later.
+      if (isGitFailure(error, 'collected')) await incoming.unstore();
+      throw error;
+    });
   if (!isAccepted(refused)) await incoming.unstore();
   return refused;
 }
@@ -128,13 +154,16 @@ async function describeAll(
   const described: Described[] = [];
   for (const wanted of request.updates) {
     if (request.signal?.aborted) throw new GitFailure('stopped', 'the client went away');
-    described.push(await describe(repository, objects, wanted, { env: incoming?.env ?? {}, signal: request.signal }));
+    described.push(
+      await describe(repository, lease, objects, wanted, { env: incoming?.env ?? {}, signal: request.signal }),
+    );
   }
   return described;
 }
 
 async function describe(
   repository: Repository,
+  lease: Lease,
   objects: ObjectReader,
   wanted: WantedUpdate,
   options: { env: Record<string, string>; signal: AbortSignal | undefined },
@@ -150,7 +179,14 @@ async function describe(
   update.peeled = peeled?.id ?? null;
   if (wanted.from !== null) {
     const moved = { name: wanted.name, from: wanted.from };
-    update.forced = !(await isForward(repository, objects, moved, peeled ?? { id: wanted.to, ...info }, options));
+    update.forced = !(await isForward(
+      repository,
+      lease,
+      objects,
+      moved,
+      peeled ?? { id: wanted.to, ...info },
+      options,
+    ));
   }
   return { update, problem: null };
 }
@@ -158,6 +194,7 @@ async function describe(
 /** True when the new commit contains the old one. Anything but two commits counts as rewriting. */
 async function isForward(
   repository: Repository,
+  lease: Lease,
   objects: ObjectReader,
   { name, from }: { name: string; from: string },
   to: { id: string; type: ObjectType },
@@ -167,5 +204,5 @@ async function isForward(
   // A branch points at a commit by rule; only a tag needs the question.
   const isTag = name.startsWith('refs/tags/');
   if (to.type !== 'commit' || (isTag && (await objects.findInfo(from))?.type !== 'commit')) return false;
-  return isAncestor(repository, objects, { ancestor: from, descendant: to.id }, options);
+  return isAncestor(repository, lease, { ancestor: from, descendant: to.id }, { objects, ...options });
 }

@@ -1,8 +1,11 @@
 /** For tests only: a git server that kills itself at a named point, as a power cut would, without a last word. */
+import { createInterface } from 'node:readline';
+import { systemClock } from '../kernel/clock.ts';
 import { startGitServer } from './harness.ts';
 
-const [folder, point] = process.argv.slice(2);
+const [folder, point, aheadMs] = process.argv.slice(2);
 const server = await startGitServer({ after: () => undefined } as never, { folder: folder! });
+server.truths.now = () => systemClock.now().getTime() + Number(aheadMs ?? 0);
 
 function crashAt(name: string): void {
   if (name === point) process.kill(process.pid, 'SIGKILL');
@@ -30,4 +33,11 @@ server.rules = {
     return refused;
   },
 };
+server.truths.beforeCollect = async () => crashAt('before-collection');
+server.truths.afterCollect = async () => crashAt('after-collection');
 process.stdout.write(`${server.url}\n`);
+// Each line asks for the upkeep of `r1`.
+for await (const _ of createInterface({ input: process.stdin })) {
+  await server.store.maintain(server.store.repository(server.truths.truth('r1')));
+  process.stdout.write(`maintained ${server.collections.length}\n`);
+}

@@ -93,8 +93,7 @@ async function serveConversation(
 ): Promise<void> {
   const leave = await repository.surroundings.uploads.take(signal);
   try {
-    await repository.read(async () => {
-      const { gitDir } = repository;
+    await repository.read(async ({ gitDir }) => {
       const child = repository.surroundings.git.spawn(['upload-pack', '--strict', gitDir], {
         gitDir,
         limits: UPLOAD_LIMITS,

@@ -11,6 +11,7 @@ export type GitFailureReason =
   | 'pack-too-large' // beyond the limit of one push
   | 'bad-request' // the client's bytes are not the protocol
   | 'body-too-large' // a request body beyond its cap
+  | 'collected' // objects were taken out of the repository since they were looked at: look again
   | 'integrity' // what is stored is not what was written
   | 'key-refused' // the repository's data key may not be used now; the cause says why
   | 'busy' // too many git processes at work, try again

@@ -6,6 +6,7 @@ import type { Ids } from '../kernel/ids.ts';
 import type { BlobStore } from '../kernel/store/blobs.ts';
 import { AnswerCache } from './answer-cache.ts';
 import { AnswerFiles } from './answer-files.ts';
+import type { Collection } from './collect.ts';
 import { isGitFailure } from './failure.ts';
 import { GitProcesses } from './git-process.ts';
 import { type GitSurroundings, Repository } from './repository.ts';
@@ -44,6 +45,7 @@ export class GitStore {
   /**
    * @param options.folder the cache: on memory-backed storage where there is room; may be deleted at any moment.
    * @param options.report is told about failures of upkeep in the background.
+   * @param options.collected is told what was taken out of a repository.
    * @param options.program git's name or path.
    */
   constructor(options: {
@@ -52,6 +54,7 @@ export class GitStore {
     clock: Clock;
     ids: Ids;
     report(error: unknown): void;
+    collected?(collection: Collection): void;
     program?: string;
   }) {
     const { clock, ids } = options;
@@ -64,6 +67,7 @@ export class GitStore {
       answers: new AnswerCache(),
       answerFiles: new AnswerFiles(join(options.folder, 'answers'), ids),
       report: options.report,
+      collected: (collection) => options.collected?.(collection),
       changed: (repository) => this.#scheduleUpkeep(repository),
       makeRoom: (bytes, user) => this.#makeRoom(bytes, user),
       newPackId: () => clock.now().getTime().toString(16).padStart(12, '0') + ids.bytes(10).toString('hex'),

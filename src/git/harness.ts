@@ -12,6 +12,8 @@ import { deflateSync } from 'node:zlib';
 import { type Clock, systemClock } from '../kernel/clock.ts';
 import { systemIds } from '../kernel/ids.ts';
 import { FolderBlobStore } from '../kernel/store/blobs.ts';
+import { collected } from './change.ts';
+import type { Collection } from './collect.ts';
 import { GitStore } from './git-store.ts';
 import type { PushRules } from './receive-pack.ts';
 import { parentNames } from './ref-name.ts';
@@ -21,9 +23,13 @@ import {
   type RepositoryChange,
   type RepositoryState,
   type RepositoryTruth,
+  type Roots,
   STALE,
   sortRefs,
 } from './truth.ts';
+
+/** Tips that were left so long ago are led to by nothing. */
+export const COLLECT_AFTER_MS = 14 * 24 * 3_600_000;
 
 /** The rows of repositories, as a service would keep them. */
 export class SqliteTruths {
@@ -31,11 +37,18 @@ export class SqliteTruths {
   /** The time of a drop. */
   now = (): number => systemClock.now().getTime();
 
+  /** Happens between the work of a collection and its transaction, and after that. */
+  beforeCollect = async (): Promise<void> => undefined;
+  afterCollect = async (): Promise<void> => undefined;
+
   constructor(path = ':memory:') {
     this.#db = new DatabaseSync(path);
     this.#db.exec(`
       PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
-      CREATE TABLE IF NOT EXISTS repositories (id TEXT PRIMARY KEY, generation INTEGER, head TEXT);
+      CREATE TABLE IF NOT EXISTS repositories (id TEXT PRIMARY KEY, generation INTEGER, head TEXT,
+        collections INTEGER DEFAULT 0, mentions INTEGER DEFAULT 0);
+      CREATE TABLE IF NOT EXISTS tips (repository TEXT, id TEXT, at INTEGER, PRIMARY KEY (repository, id));
+      CREATE TABLE IF NOT EXISTS mentions (repository TEXT, id TEXT, PRIMARY KEY (repository, id));
       CREATE TABLE IF NOT EXISTS refs (repository TEXT, name TEXT, id TEXT, peeled TEXT, PRIMARY KEY (repository, name));
       CREATE TABLE IF NOT EXISTS packs
         (repository TEXT, id TEXT, objects INTEGER, bytes INTEGER, sealed INTEGER, PRIMARY KEY (id));
@@ -44,12 +57,28 @@ export class SqliteTruths {
   }
 
   truth(id: string): RepositoryTruth {
-    this.#db.prepare('INSERT OR IGNORE INTO repositories VALUES (?, 0, NULL)').run(id);
+    this.#db.prepare('INSERT OR IGNORE INTO repositories (id, generation) VALUES (?, 0)').run(id);
     return {
       id,
       load: async (known) => this.#load(id, known),
       dataKey: async () => this.dataKey(id),
       swapPacks: async (remove, add) => this.#transact(() => this.#swap(id, remove, add)),
+      looseTips: async () => this.#tips(id, 'at <= ?'),
+      forgetTips: async (tips) => {
+        for (const tip of tips) this.#db.prepare('DELETE FROM tips WHERE id = ? AND at <= ?').run(tip, this.#cutOff());
+      },
+      roots: async () => {
+        const { generation, mentions } = this.#row(id);
+        const mentioned = this.#db.prepare('SELECT id FROM mentions WHERE repository = ?').all(id);
+        const ids = [...this.#tips(id, 'at > ?'), ...mentioned.map((row) => String(row['id']))];
+        return { generation, mentions, ids };
+      },
+      collect: async (roots, packs) => {
+        await this.beforeCollect();
+        const isCollected = this.#transact(() => this.#collect(id, roots, packs));
+        await this.afterCollect();
+        return isCollected;
+      },
       droppedPacks: async () =>
         this.#db.prepare('SELECT id, at AS droppedAt FROM dropped WHERE repository = ?').all(id) as never,
       forgetDropped: async (packIds) => {
@@ -61,11 +90,12 @@ export class SqliteTruths {
   /** The transaction of a push; the first branch becomes the head. */
   commit(id: string, change: RepositoryChange): ReadonlyMap<string, string> {
     return this.#transact(() => {
+      if (change.collections !== null && change.collections !== this.#row(id).collections) throw collected();
       const refused = new Map<string, string>();
       const applied: string[] = [];
       const deletionsFirst = change.updates.toSorted((a, b) => Number(a.to !== null) - Number(b.to !== null));
       this.#db.exec('SAVEPOINT updates');
-      for (const { name, from, to, peeled } of deletionsFirst) {
+      for (const { name, from, to, peeled, forced } of deletionsFirst) {
         const problem = this.#problem(id, name, from, to);
         if (problem !== null) {
           refused.set(name, problem);
@@ -73,6 +103,8 @@ export class SqliteTruths {
         }
         applied.push(name);
         this.#db.prepare('DELETE FROM refs WHERE repository = ? AND name = ?').run(id, name);
+        const left = this.#db.prepare('INSERT OR REPLACE INTO tips VALUES (?, ?, ?)');
+        if (from !== null && (forced || to === null)) left.run(id, from, this.now());
         if (to !== null) this.#db.prepare('INSERT INTO refs VALUES (?, ?, ?, ?)').run(id, name, to, peeled);
         const isBranch = to !== null && name.startsWith('refs/heads/');
         if (isBranch) this.#db.prepare('UPDATE repositories SET head = coalesce(head, ?) WHERE id = ?').run(name, id);
@@ -84,6 +116,15 @@ export class SqliteTruths {
       if (applied.length > 0 && change.pack !== null) this.#addPack(id, change.pack);
       if (applied.length > 0) this.#touch(id);
       return refused;
+    });
+  }
+
+  /** Writes a row that names an object, as a comment would. @throws {GitFailure} `collected` */
+  mention(id: string, objectId: string, collections: number): void {
+    this.#transact(() => {
+      if (collections !== this.#row(id).collections) throw collected();
+      this.#db.prepare('INSERT OR IGNORE INTO mentions VALUES (?, ?)').run(id, objectId);
+      this.#db.prepare('UPDATE repositories SET mentions = mentions + 1 WHERE id = ?').run(id);
     });
   }
 
@@ -104,15 +145,30 @@ export class SqliteTruths {
     this.#db.close();
   }
 
-  #load(id: string, known?: RepositoryState): RepositoryState {
-    const row = this.#db.prepare('SELECT generation, head FROM repositories WHERE id = ?').get(id);
+  #row(id: string) {
+    const row = this.#db.prepare('SELECT * FROM repositories WHERE id = ?').get(id);
     if (row === undefined) throw new Error(`no repository ${id}`);
-    if (known !== undefined && known.generation === row['generation']) return known;
+    return row as { generation: number; head: string | null; collections: number; mentions: number };
+  }
+
+  #cutOff(): number {
+    return this.now() - COLLECT_AFTER_MS;
+  }
+
+  #tips(id: string, where: 'at <= ?' | 'at > ?'): string[] {
+    const tips = this.#db.prepare(`SELECT id FROM tips WHERE repository = ? AND ${where}`);
+    return tips.all(id, this.#cutOff()).map((row) => String(row['id']));
+  }
+
+  #load(id: string, known?: RepositoryState): RepositoryState {
+    const row = this.#row(id);
+    if (known !== undefined && known.generation === row.generation) return known;
     const refs = this.#db.prepare('SELECT name, id, peeled FROM refs WHERE repository = ?').all(id);
     const packs = this.#db.prepare('SELECT id, objects, bytes, sealed FROM packs WHERE repository = ?').all(id);
     return {
-      generation: Number(row['generation']),
-      head: row['head'] === null ? null : String(row['head']),
+      generation: row.generation,
+      head: row.head,
+      collections: row.collections,
       refs: sortRefs(refs as never),
       packs: (packs as unknown as PackRecord[]).map((pack) => ({ ...pack, sealed: Boolean(pack.sealed) })),
     };
@@ -128,18 +184,33 @@ export class SqliteTruths {
     return below.get(id, `${name}/`, `${name}0`) === undefined ? null : 'it is a folder';
   }
 
+  #collect(id: string, roots: Roots, packs: { remove: readonly string[]; add: readonly PackRecord[] }): boolean {
+    const { generation, mentions } = this.#row(id);
+    if (generation !== roots.generation || mentions !== roots.mentions) return false;
+    this.#drop(id, packs.remove);
+    for (const pack of packs.add) this.#addPack(id, pack);
+    this.#db.prepare('DELETE FROM tips WHERE repository = ? AND at <= ?').run(id, this.#cutOff());
+    this.#db.prepare('UPDATE repositories SET collections = collections + 1 WHERE id = ?').run(id);
+    this.#touch(id);
+    return true;
+  }
+
   #swap(id: string, remove: readonly string[], add: PackRecord): boolean {
-    const drop = this.#db.prepare('DELETE FROM packs WHERE repository = ? AND id = ?');
     const find = this.#db.prepare('SELECT 1 FROM packs WHERE repository = ? AND id = ?');
     if (remove.some((packId) => find.get(id, packId) === undefined)) return false;
-    const note = this.#db.prepare('INSERT INTO dropped VALUES (?, ?, ?)');
-    for (const packId of remove) {
-      drop.run(id, packId);
-      note.run(id, packId, this.now());
-    }
+    this.#drop(id, remove);
     this.#addPack(id, add);
     this.#touch(id);
     return true;
+  }
+
+  #drop(id: string, packIds: readonly string[]): void {
+    const drop = this.#db.prepare('DELETE FROM packs WHERE repository = ? AND id = ?');
+    const note = this.#db.prepare('INSERT INTO dropped VALUES (?, ?, ?)');
+    for (const packId of packIds) {
+      drop.run(id, packId);
+      note.run(id, packId, this.now());
+    }
   }
 
   #addPack(id: string, pack: PackRecord): void {
@@ -173,6 +244,7 @@ export interface TestServer {
   blobs: FolderBlobStore;
   /** Failures that the server reported as its own. */
   reported: unknown[];
+  collections: Collection[];
   /** Address of a repository for the git client. */
   remote(id: string): string;
   /** Replaces parts of what the server decides. */
@@ -190,6 +262,7 @@ export async function startGitServer(
   await blobs.open();
   const truths = new SqliteTruths(join(folder, 'truth.sqlite'));
   const reported: unknown[] = [];
+  const collections: Collection[] = [];
   const clock = options.clock ?? systemClock;
   truths.now = () => clock.now().getTime();
   const store = new GitStore({
@@ -198,6 +271,7 @@ export async function startGitServer(
     clock,
     ids: systemIds,
     report: (error) => reported.push(error),
+    collected: (collection) => collections.push(collection),
   });
   await store.open();
   const server = createServer((request, response) => {
@@ -212,6 +286,7 @@ export async function startGitServer(
     truths,
     blobs,
     reported,
+    collections,
     remote: (id) => `${url}/${id}`,
     rules: {},
     requests: [],

@@ -2,7 +2,7 @@ import { isGitFailure } from './failure.ts';
 import { failureOf, type GitLimits } from './git-process.ts';
 import { type Commit, secondsOf } from './object-format.ts';
 import type { ObjectReader } from './objects.ts';
-import type { Repository } from './repository.ts';
+import type { Lease, Repository } from './repository.ts';
 
 export interface LoggedCommit extends Commit {
   id: string;
@@ -37,32 +37,33 @@ function insert(queue: LoggedCommit[], commit: LoggedCommit): void {
 
 /**
  * True when `ancestor` is `descendant` or one of the commits that it builds on.
- * @param env makes git see objects outside the repository, such as a pack in quarantine.
+ * @param options.objects and `options.env` see objects outside the repository, such as a pack in quarantine.
  */
 export async function isAncestor(
   repository: Repository,
-  objects: ObjectReader,
+  lease: Lease,
   pair: { ancestor: string; descendant: string },
-  options: { env?: Record<string, string>; signal?: AbortSignal | undefined } = {},
+  options: { objects?: ObjectReader; env?: Record<string, string>; signal?: AbortSignal | undefined } = {},
 ): Promise<boolean> {
   let looked = 0;
-  for await (const commit of walkCommits(objects, [pair.descendant])) {
+  for await (const commit of walkCommits(options.objects ?? lease.objects, [pair.descendant])) {
     if (commit.id === pair.ancestor || commit.parents.includes(pair.ancestor)) return true;
     looked += 1;
-    if (looked >= NEAR_COMMITS) return searchAncestor(repository, pair, options);
+    if (looked >= NEAR_COMMITS) return searchAncestor(repository, lease.gitDir, pair, options);
   }
   return false;
 }
 
 async function searchAncestor(
   repository: Repository,
+  gitDir: string,
   pair: { ancestor: string; descendant: string },
   options: { env?: Record<string, string>; signal?: AbortSignal | undefined },
 ): Promise<boolean> {
   const child = repository.surroundings.git.spawn(
     ['merge-base', '--is-ancestor', '--end-of-options', pair.ancestor, pair.descendant],
     {
-      gitDir: repository.gitDir,
+      gitDir,
       limits: LIMITS,
       ...(options.env === undefined ? {} : { env: options.env }),
       ...(options.signal === undefined ? {} : { signal: options.signal }),

@@ -75,7 +75,7 @@ export class IncomingPack {
     const body = await HeldBody.read(source, SMALL_PACK_BYTES);
     const { smallUnpacks, largeUnpacks } = repository.surroundings;
     const release = await (body.isWhole ? smallUnpacks : largeUnpacks).take(options.signal);
-    const quarantine = new Quarantine(repository);
+    const quarantine = new Quarantine(repository, lease);
     const early = body.isWhole ? null : new EarlyBlob(repository, quarantine.packId);
     try {
       const bytes = await receiveBytes(quarantine, body, early, options);

@@ -186,14 +186,15 @@ test('reads go on when the reader was killed and the cache deleted', async (t) =
 test('history is walked newest first, each commit once', async (t) => {
   const { alice, repository } = await seeded(t);
   const head = await alice.run('rev-parse', 'HEAD');
-  await repository.read(async ({ objects }) => {
+  await repository.read(async (lease) => {
+    const { objects } = lease;
     const walked = await Array.fromAsync(walkCommits(objects, [head]), (commit) => commit.id);
     assert.deepEqual([...walked].sort(), (await alice.run('rev-list', 'HEAD')).split('\n').sort());
     assert.equal(walked[0], head);
     const [main, side] = (await alice.run('rev-parse', 'main~1', 'side')).split('\n') as [string, string];
-    assert.equal(await isAncestor(repository, objects, { ancestor: side, descendant: head }), true);
-    assert.equal(await isAncestor(repository, objects, { ancestor: side, descendant: main }), false);
-    assert.equal(await isAncestor(repository, objects, { ancestor: head, descendant: head }), true);
+    assert.equal(await isAncestor(repository, lease, { ancestor: side, descendant: head }), true);
+    assert.equal(await isAncestor(repository, lease, { ancestor: side, descendant: main }), false);
+    assert.equal(await isAncestor(repository, lease, { ancestor: head, descendant: head }), true);
   });
 });
 

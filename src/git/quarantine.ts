@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { GitFailure } from './failure.ts';
 import { writable } from './flow.ts';
 import type { GitChild, GitEnd, GitLimits } from './git-process.ts';
-import type { Repository } from './repository.ts';
+import type { Lease, Repository } from './repository.ts';
 
 const PROCESS_LIMITS: GitLimits = { wallMs: 2 * 3_600_000, cpuSeconds: 3_600, memoryBytes: 3 * 1024 ** 3 };
 /**
@@ -21,10 +21,13 @@ export class Quarantine {
   /** Makes git commands see the objects in here. */
   readonly env: Record<string, string>;
   readonly #repository: Repository;
+  readonly #gitDir: string;
   readonly #folder: string;
 
-  constructor(repository: Repository) {
+  /** @param lease is held for as long as the quarantine is used: its folder says what the repository has already. */
+  constructor(repository: Repository, lease: Lease) {
     this.#repository = repository;
+    this.#gitDir = lease.gitDir;
     const { ids, folder, newPackId } = repository.surroundings;
     this.packId = newPackId();
     this.#folder = join(folder, 'quarantine', ids.uuid());
@@ -33,7 +36,7 @@ export class Quarantine {
     this.env = {
       GIT_OBJECT_DIRECTORY: this.#folder,
       // Quoted, because a colon in a folder's name would end the path.
-      GIT_ALTERNATE_OBJECT_DIRECTORIES: JSON.stringify(join(repository.gitDir, 'objects')),
+      GIT_ALTERNATE_OBJECT_DIRECTORIES: JSON.stringify(join(lease.gitDir, 'objects')),
     };
   }
 
@@ -53,7 +56,7 @@ export class Quarantine {
     const child = this.#repository.surroundings.git.spawn(
       ['index-pack', '--stdin', '--fix-thin', '--strict', `--max-input-size=${maxPackBytes}`, this.files.pack],
       {
-        gitDir: this.#repository.gitDir,
+        gitDir: this.#gitDir,
         env: this.env,
         limits: PROCESS_LIMITS,
         ...(signal === undefined ? {} : { signal }),

@@ -1,11 +1,13 @@
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../kernel/clock.ts';
 import type { Ids } from '../kernel/ids.ts';
 import { BlobNotFoundError, type BlobStore } from '../kernel/store/blobs.ts';
 import type { AnswerCache } from './answer-cache.ts';
 import type { AnswerFiles } from './answer-files.ts';
-import { CacheFiles } from './cache-files.ts';
+import { CacheFiles, namesIn } from './cache-files.ts';
 import { CatFile } from './cat-file.ts';
+import type { Collection } from './collect.ts';
 import type { GitProcesses } from './git-process.ts';
 import type { ObjectSource } from './object-source.ts';
 import { ObjectReader } from './objects.ts';
@@ -33,6 +35,8 @@ export interface GitSurroundings {
   report(error: unknown): void;
   /** Told that a repository has changed here and may need upkeep. */
   changed(repository: Repository): void;
+  /** Told what a collection has taken out. */
+  collected(collection: Collection): void;
   /** Lets go of caches of repositories that nobody uses until there is so much room. */
   makeRoom(bytes: number, user: Repository): Promise<void>;
   /** An id as {@link PackRecord.id} wants it. */
@@ -53,6 +57,16 @@ export interface Lease {
 const IDLE_READER_MS = 60_000;
 
 /**
+ * The files of the repository as of one count of collections. Objects that were taken out of the repository may be in the
+ * folder of an older count, for those who read there, but never in the present one: what is checked against it holds.
+ */
+interface Folder {
+  collections: number;
+  files: CacheFiles;
+  reader: CatFile | null;
+}
+
+/**
  * One repository on this node: the truth elsewhere, a bare repository in the cache folder here. The cache is brought
  * up to date when it is used, and may vanish at any moment.
  */
@@ -61,9 +75,12 @@ export class Repository {
   readonly surroundings: GitSurroundings;
   /** Where the packs of record are. */
   readonly packs: PackBlobs;
-  readonly #files: CacheFiles;
+  #folder: Folder;
+  /** Folders of older counts that somebody still reads in. */
+  readonly #formerFolders = new Set<Folder>();
   readonly #turn = new Mutex();
-  readonly #leases = new Set<Lease>();
+  /** With the folder that each holds; undefined until it is brought up to date. */
+  readonly #leases = new Map<Lease, Folder | undefined>();
   /** Packs that the truth has dropped, each with the leases that may still read them. */
   readonly #retired = new Map<string, Set<Lease>>();
   /** Packs whose files are just being moved here by the push that brought them. */
@@ -75,7 +92,6 @@ export class Repository {
   bitmapObjects = 0;
   #known: RepositoryState | undefined;
   #syncedGeneration = -1;
-  #reader: CatFile | null = null;
   #readerTimer: { cancel(): void } | null = null;
 
   constructor(truth: RepositoryTruth, surroundings: GitSurroundings) {
@@ -83,12 +99,11 @@ export class Repository {
     this.truth = truth;
     this.surroundings = surroundings;
     this.packs = new PackBlobs(surroundings.blobs, truth);
-    this.#files = new CacheFiles({
-      gitDir: join(surroundings.folder, 'repositories', truth.id),
-      hooksFolder: join(surroundings.folder, 'hooks'),
-      blobs: this.packs,
-      ids: surroundings.ids,
-    });
+    this.#folder = this.#folderOf(0);
+  }
+
+  get #files(): CacheFiles {
+    return this.#folder.files;
   }
 
   get id(): string {
@@ -126,14 +141,16 @@ export class Repository {
     const lease: Lease = {
       gitDir: this.gitDir,
       state,
-      objects: new ObjectReader(() => this.#catFile()),
-      source: () => this.#catFile(),
+      objects: new ObjectReader(() => this.#catFile(lease)),
+      source: () => this.#catFile(lease),
       release: () => this.#release(lease),
     };
     // Held before the files are looked at, so that nothing retires under our hands.
-    this.#leases.add(lease);
+    this.#leases.set(lease, undefined);
     try {
-      return Object.assign(lease, { state: await this.#bringUpTo(lease.state) });
+      const broughtTo = await this.#bringUpTo(lease.state);
+      this.#leases.set(lease, this.#folder);
+      return Object.assign(lease, { state: broughtTo, gitDir: this.gitDir });
     } catch (error) {
       lease.release();
       throw error;
@@ -157,9 +174,11 @@ export class Repository {
 
   /**
    * Runs the transaction that adds a pack and moves the pack's files into the cache, so that it need not be read back.
+   * @param lease that the pack was checked against.
    * @param accepted tells from the transaction's result whether the pack has become part of the repository.
    */
   async publish<T>(
+    lease: Lease,
     pack: { record: PackRecord; files: { pack: string; index: string } },
     transact: () => Promise<T>,
     accepted: (result: T) => boolean,
@@ -168,7 +187,7 @@ export class Repository {
     this.#arriving.set(pack.record.id, settled.promise);
     try {
       const result = await transact();
-      if (accepted(result)) await this.#adopt(pack);
+      if (accepted(result)) await this.#adopt(lease, pack);
       return result;
     } finally {
       this.#arriving.delete(pack.record.id);
@@ -191,13 +210,15 @@ export class Repository {
   /** Deletes the cache of a repository that is deleted. */
   async removeCache(): Promise<void> {
     await this.close();
-    await this.#turn.run(() => this.#files.removeAll());
+    await this.#turn.run(() => this.#removeFolders(() => true));
   }
 
   async #bringUpTo(state: RepositoryState): Promise<RepositoryState> {
     if (this.#syncedGeneration >= state.generation && (await this.#files.exists())) return state;
     return this.#turn.run(async () => {
       if (this.#syncedGeneration >= state.generation && (await this.#files.exists())) return state;
+      // A list from before a collection would bring back what was taken out.
+      if (state.collections < this.#folder.collections) state = await this.state();
       try {
         await this.#sync(state);
         return state;
@@ -212,6 +233,7 @@ export class Repository {
   }
 
   async #sync(state: RepositoryState): Promise<void> {
+    if (state.collections > this.#folder.collections) return this.#moveOn(state);
     if (this.#syncedGeneration < 0 || !(await this.#files.exists())) await this.#survey(state);
     const wanted = new Set(state.packs.map((pack) => pack.id));
     const missing = state.packs.filter(({ id }) => !this.#present.has(id) && !this.#retired.has(id));
@@ -231,6 +253,74 @@ export class Repository {
     this.surroundings.changed(this);
   }
 
+  /**
+   * Makes a folder that has only what the list names, after objects were taken out of the repository, and has everybody
+   * use it from now on. Those who read in the old one keep it until they have ended.
+   */
+  async #moveOn(state: RepositoryState): Promise<void> {
+    const next = this.#folderOf(state.collections);
+    const wanted = new Set(state.packs.map(({ id }) => id));
+    await next.files.create();
+    await next.files.sweep((id) => wanted.has(id));
+    const present = await next.files.presentPacks(state.packs);
+    const missing = state.packs.filter(({ id }) => !present.has(id));
+    await this.surroundings.makeRoom(sizeOf(missing), this);
+    for (const pack of missing) {
+      await this.#arriving.get(pack.id);
+      const isHere = this.#syncedGeneration >= 0 && this.#present.has(pack.id);
+      if (!isHere || !(await next.files.linkPack(pack.id, this.#files))) await next.files.fetchPack(pack);
+    }
+    await next.files.writeRefs(state);
+    // From here to the end of the change nothing is awaited: nobody gets half of it.
+    const former = this.#folder;
+    this.#folder = next;
+    this.#formerFolders.add(former);
+    this.#present = new Set(wanted);
+    this.#listed = wanted;
+    this.#retired.clear();
+    this.#readerTimer?.cancel();
+    this.#readerTimer = null;
+    this.bitmapObjects = 0;
+    this.#syncedGeneration = state.generation;
+    await this.#leave(former);
+    // What a killed process has left, too.
+    const held = new Set([next, ...this.#formerFolders].map(({ files }) => files.gitDir));
+    await this.#removeFolders((gitDir) => !held.has(gitDir));
+    this.surroundings.changed(this);
+  }
+
+  /** Removes the folder of an older count once nobody reads in it. Answers made from it go, too. */
+  async #leave(folder: Folder): Promise<void> {
+    if ([...this.#leases.values()].includes(folder) || !this.#formerFolders.delete(folder)) return;
+    folder.reader?.closeWhenIdle();
+    const { answers, answerFiles } = this.surroundings;
+    answers.forgetRepository(this.id);
+    await answerFiles.forgetRepository(this.id);
+    await folder.files.removeAll();
+  }
+
+  #folderOf(collections: number): Folder {
+    const { folder, ids } = this.surroundings;
+    const name = collections === 0 ? this.id : `${this.id}.${collections}`;
+    const files = new CacheFiles({
+      gitDir: join(folder, 'repositories', name),
+      hooksFolder: join(folder, 'hooks'),
+      blobs: this.packs,
+      ids,
+    });
+    return { collections, files, reader: null };
+  }
+
+  /** Deletes those of this repository's folders, of whatever count, that `isUnwanted` names. */
+  async #removeFolders(isUnwanted: (gitDir: string) => boolean): Promise<void> {
+    const above = join(this.surroundings.folder, 'repositories');
+    for (const name of await namesIn(above)) {
+      const isOurs = name === this.id || (name.startsWith(`${this.id}.`) && /^\.\d+$/.test(name.slice(this.id.length)));
+      if (!isOurs || !isUnwanted(join(above, name))) continue;
+      await rm(join(above, name), { recursive: true, force: true });
+    }
+  }
+
   /** Looks at what a former process, or a careless hand, has left in the folder. */
   async #survey(state: RepositoryState): Promise<void> {
     this.#replaceReader();
@@ -244,10 +334,12 @@ export class Repository {
     if (await this.#files.sweep(isWanted)) this.bitmapObjects = 0;
   }
 
-  async #adopt(pack: { record: PackRecord; files: { pack: string; index: string } }): Promise<void> {
+  async #adopt(lease: Lease, pack: { record: PackRecord; files: { pack: string; index: string } }): Promise<void> {
     try {
-      await this.#files.adoptPack(pack.record.id, pack.files);
-      this.#present.add(pack.record.id);
+      // It belongs where it was checked. If everybody has moved on, they have read the list that says what became of it.
+      const folder = this.#leases.get(lease) ?? this.#folder;
+      await folder.files.adoptPack(pack.record.id, pack.files);
+      if (folder === this.#folder) this.#present.add(pack.record.id);
       this.surroundings.changed(this);
     } catch (error) {
       // The cache folder was deleted meanwhile. Nothing is lost: the next lease brings the pack from the blobs.
@@ -260,12 +352,16 @@ export class Repository {
   async #retire(packId: string): Promise<void> {
     this.#present.delete(packId);
     this.#replaceReader();
-    if (this.#leases.size > 0) this.#retired.set(packId, new Set(this.#leases));
+    if (this.#leases.size > 0) this.#retired.set(packId, new Set(this.#leases.keys()));
     else await this.#removePack(packId);
   }
 
   #release(lease: Lease): void {
+    const folder = this.#leases.get(lease);
     if (!this.#leases.delete(lease)) return;
+    if (folder !== undefined && folder !== this.#folder) {
+      this.#turn.run(() => this.#leave(folder)).catch(this.surroundings.report);
+    }
     for (const [packId, readers] of this.#retired) {
       readers.delete(lease);
       if (readers.size > 0) continue;
@@ -284,22 +380,24 @@ export class Repository {
 
   /** Questions from now on go to a new process; the old one, which holds old packs open, ends after its last answer. */
   #replaceReader(): void {
-    const old = this.#reader;
-    this.#reader = null;
+    const old = this.#folder.reader;
+    this.#folder.reader = null;
     old?.closeWhenIdle();
   }
 
-  #catFile(): CatFile {
-    if (this.#reader === null || this.#reader.dead) {
-      this.#reader = new CatFile(this.surroundings.git, this.gitDir);
+  #catFile(lease: Lease): CatFile {
+    const folder = this.#leases.get(lease) ?? this.#folder;
+    if (folder.reader === null || folder.reader.dead) {
+      folder.reader = new CatFile(this.surroundings.git, folder.files.gitDir);
     }
-    if (this.#readerTimer === null) this.#watchReader();
-    return this.#reader;
+    // In a folder of an older count it ends with the last lease.
+    if (this.#readerTimer === null && folder === this.#folder) this.#watchReader();
+    return folder.reader;
   }
 
   /** Ends the reader after a while without questions. */
   #watchReader(): void {
-    const idle = this.#reader;
+    const idle = this.#folder.reader;
     this.#readerTimer = this.surroundings.clock.after(IDLE_READER_MS, () => {
       this.#readerTimer = null;
       if (this.#leases.size > 0 || idle?.working) this.#watchReader();
@@ -310,9 +408,11 @@ export class Repository {
   async #closeReader(): Promise<void> {
     this.#readerTimer?.cancel();
     this.#readerTimer = null;
-    const reader = this.#reader;
-    this.#reader = null;
-    await reader?.close();
+    for (const folder of [this.#folder, ...this.#formerFolders]) {
+      const { reader } = folder;
+      folder.reader = null;
+      await reader?.close();
+    }
   }
 }
 

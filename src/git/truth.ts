@@ -30,6 +30,17 @@ export interface RepositoryState {
   /** By name, in the order of {@link compareNames}. */
   refs: ReadonlyMap<string, Ref>;
   packs: readonly PackRecord[];
+  /** How often objects were taken out of the repository. An object that was seen under another count may be gone. */
+  collections: number;
+}
+
+/** All objects outside references that must stay with what they lead to, and what they were read beside. */
+export interface Roots {
+  /** As in {@link RepositoryState}. */
+  generation: number;
+  /** Grows with each row outside references that comes to name an object. */
+  mentions: number;
+  ids: readonly string[];
 }
 
 /** The repository of record, kept elsewhere: references and the list of packs. Implemented on the database. */
@@ -49,6 +60,21 @@ export interface RepositoryTruth {
    * @returns false, and nothing is changed, when one of `remove` is not there any more.
    */
   swapPacks(remove: readonly string[], add: PackRecord): Promise<boolean>;
+  /**
+   * Tips that references have left, by force or for good, longer ago than the time of grace. Empty while it is too early
+   * to collect again.
+   */
+  looseTips(): Promise<readonly string[]>;
+  /** Forgets tips of {@link looseTips} that something else leads to. */
+  forgetTips(ids: readonly string[]): Promise<void>;
+  /** What must stay besides references; tips that were left a short time ago are among it. */
+  roots(): Promise<Roots>;
+  /**
+   * Replaces packs by others that hold what references and `roots` lead to, forgets the loose tips, raises generation and
+   * collections, and notes when the packs were dropped; all in one transaction.
+   * @returns false, and nothing is changed, when the generation or the mentions are others by now.
+   */
+  collect(roots: Roots, packs: { remove: readonly string[]; add: readonly PackRecord[] }): Promise<boolean>;
   /** Packs that were dropped and whose blobs may still be there, with the time of the drop. */
   droppedPacks(): Promise<readonly DroppedPack[]>;
   /** Forgets dropped packs whose blobs are gone. */
@@ -81,11 +107,16 @@ export interface RepositoryChange {
   atomic: boolean;
   /** Already durable as blobs; null when no objects came. */
   pack: PackRecord | null;
+  /** {@link RepositoryState.collections} under which the objects were looked at; null where none had to be. */
+  collections: number | null;
 }
 
 /**
  * Moves the references by compare-and-set and adds the pack, in one durable transaction. The pack is added if at
- * least one update is applied. Answers the refused updates by name, with the text for the user.
+ * least one update is applied. Notes the tips that updates leave by force or for good.
+ *
+ * Answers the refused updates by name, with the text for the user.
+ * @throws {GitFailure} `collected`, and nothing has changed, when {@link RepositoryChange.collections} is another by now
  */
 export type CommitChange = (change: RepositoryChange) => Promise<ReadonlyMap<string, string>>;
 

@@ -2,6 +2,7 @@ import { createReadStream } from 'node:fs';
 import { mkdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
+import { collect } from './collect.ts';
 import { writeCommitGraph } from './commit-graph.ts';
 import { GitFailure } from './failure.ts';
 import type { GitLimits } from './git-process.ts';
@@ -28,13 +29,15 @@ const COMPARED_AT_ONCE = 20_000;
 const READ_CHUNK_BYTES = 1024 * 1024;
 
 /**
- * Keeps a repository fast: folds many small packs into one, and packs that are not sealed yet into a sealed one (in the
+ * Keeps a repository small and fast: takes out what nothing leads to any more, folds many small packs into one, and packs that are not sealed yet into a sealed one (in the
  * truth, for all nodes), writes bitmaps and a commit graph (in this node's cache only), and deletes blobs whose time is
  * over. Safe beside readers and pushes.
  */
 export async function maintain(repository: Repository, options: { mostPacks?: number } = {}): Promise<void> {
   // First, because it needs no key.
   await sweepBlobs(repository);
+  const collection = await collect(repository);
+  if (collection !== null) repository.surroundings.collected(collection);
   await foldPacks(repository, options.mostPacks ?? MOST_PACKS);
   await writeBitmaps(repository);
   await writeCommitGraph(repository);
@@ -81,7 +84,7 @@ async function fold(repository: Repository, lease: Lease, folded: readonly PackR
     await repository.packs.put(record.id, 'idx', createReadStream(files.index, { highWaterMark: READ_CHUNK_BYTES }));
     const ids = folded.map((old) => old.id);
     const swap = () => repository.truth.swapPacks(ids, record);
-    const isSwapped = await repository.publish({ record, files }, swap, (swapped) => swapped);
+    const isSwapped = await repository.publish(lease, { record, files }, swap, (swapped) => swapped);
     // If the swap throws, its outcome is unknown, and the sweep asks the truth later.
     if (!isSwapped) await repository.packs.delete([record.id]);
   } finally {

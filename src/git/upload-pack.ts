@@ -139,8 +139,8 @@ async function stream(
   const leave = await repository.surroundings.uploads.take(signal);
   try {
     const lease = await repository.lease();
-    const child = repository.surroundings.git.spawn(['upload-pack', '--strict', '--stateless-rpc', repository.gitDir], {
-      gitDir: repository.gitDir,
+    const child = repository.surroundings.git.spawn(['upload-pack', '--strict', '--stateless-rpc', lease.gitDir], {
+      gitDir: lease.gitDir,
       limits: UPLOAD_LIMITS,
       ...(version === 2 ? { env: { GIT_PROTOCOL: 'version=2' } } : {}),
       ...(signal === undefined ? {} : { signal }),

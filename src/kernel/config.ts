@@ -22,6 +22,8 @@ export interface Config {
   rootSecretAccessKey: string;
   /** Folder of git's cache, which holds packs in plain; empty for memory-backed storage where there is room. */
   gitCache: string;
+  /** Days that objects stay in a repository after the last reference to them has gone; null to keep them for ever. */
+  gitCollectAfterDays: number | null;
   /** The key that seals all others: base64 of 32 bytes, or empty to keep it in the data folder. */
   rootKey: string;
   /** ARN of a key of an external KMS under which the root key is kept, or empty. */
@@ -122,6 +124,13 @@ export const SETTINGS = [
     '',
     'folder of the git cache, which is not encrypted; memory where there is room, else the data folder, when empty',
     (value) => (value === '' ? '' : resolve(value)),
+  ),
+  setting(
+    'gitCollectAfterDays',
+    'git-collect-after-days',
+    '14',
+    'days that objects stay in a repository after the last branch or tag that led to them has gone, or off to keep them',
+    (value) => (value === 'off' ? null : whole(0, 3650)(value)),
   ),
   setting('rootKey', 'root-key', '', 'key that seals all others, base64 of 32 bytes; a file when empty', rootKey),
   setting(

@@ -25,11 +25,13 @@ export const CreateBranch: Op<'CreateBranch'> = {
     const row = await repositoryByName(ctx, ctx, repositoryName);
     requireBranchName(branchName);
     requireCommitId(commitId);
-    if (!(await readRepository(ctx, row, ({ objects }) => hasCommit(objects, commitId)))) {
-      throw fault(sdk.CommitDoesNotExistException, `Commit ${commitId} does not exist in repository ${repositoryName}`);
-    }
     const update = { name: branchRef(branchName), from: null, to: commitId, peeled: null, forced: false };
-    const refused = await moveRefs(ctx, row.id, { updates: [update], atomic: true, pack: null });
+    const refused = await readRepository(ctx, row, async ({ objects, state: { collections } }) => {
+      if (await hasCommit(objects, commitId)) {
+        return moveRefs(ctx, row.id, { updates: [update], atomic: true, pack: null, collections });
+      }
+      throw fault(sdk.CommitDoesNotExistException, `Commit ${commitId} does not exist in repository ${repositoryName}`);
+    });
     const problem = refused.get(update.name);
     if (problem === STALE) {
       throw fault(sdk.BranchNameExistsException, `Branch ${branchName} already exists in repository ${repositoryName}`);
@@ -93,7 +95,12 @@ export const DeleteBranch: Op<'DeleteBranch'> = {
       if (branch === undefined) return {};
       const commitId = branch.object_id;
       const update = { name, from: commitId, to: null, peeled: null, forced: false };
-      const refused = await moveRefs(ctx, repository.id, { updates: [update], atomic: true, pack: null });
+      const refused = await moveRefs(ctx, repository.id, {
+        updates: [update],
+        atomic: true,
+        pack: null,
+        collections: null,
+      });
       if (refused.size === 0) return { deletedBranch: { branchName, commitId } };
       // Somebody moved it, or made it the default, between the look and the transaction: look again.
     }

@@ -23,6 +23,7 @@ import { pullRequestById, pullRequestWithin } from './pull-requests-access.ts';
 import { givenToken, requestHash } from './request-tokens.ts';
 import { ofRepository } from './resources.ts';
 import { type CommentRow, reviews } from './review-tables.ts';
+import { mentionObjects } from './roots.ts';
 import { findRepositoryById, repositoryByName } from './store.ts';
 import type { RepositoryRow } from './tables.ts';
 
@@ -73,18 +74,20 @@ async function post(
   draft: Pick<CommentDraft, 'pullRequest' | 'content' | 'token' | 'hash'>,
   check?: (tx: Tx) => Promise<void>,
 ): Promise<CommentRow> {
-  const found = await readRepository(ctx, repository, async (lease) => {
+  return readRepository(ctx, repository, async (lease) => {
     const comparison = await comparisonOf(lease, beforeCommitId, afterCommitId);
-    return { comparison, place: await placeOf(lease, comparison, location) };
-  });
-  return ctx.tx(async (tx) => {
-    const present = await findRepositoryById(tx, repository.id);
-    if (present === undefined) {
-      throw fault(sdk.RepositoryDoesNotExistException, `${repository.name} does not exist`);
-    }
-    await check?.(tx);
-    const known = await findCommentByToken(tx, ctx, draft.token, draft.hash);
-    return known ?? addComment(tx, ctx, present, { ...draft, ...found, inReplyTo: null });
+    const place = await placeOf(lease, comparison, location);
+    return ctx.tx(async (tx) => {
+      const present = await findRepositoryById(tx, repository.id);
+      if (present === undefined) {
+        throw fault(sdk.RepositoryDoesNotExistException, `${repository.name} does not exist`);
+      }
+      await check?.(tx);
+      const known = await findCommentByToken(tx, ctx, draft.token, draft.hash);
+      if (known !== undefined) return known;
+      await mentionObjects(tx, repository.id, lease.state.collections);
+      return addComment(tx, ctx, present, { ...draft, comparison, place, inReplyTo: null });
+    });
   });
 }
 

@@ -8,7 +8,6 @@ import { fault, isFault } from '../../kernel/fault.ts';
 import { cursorOf, nextToken } from '../../kernel/page.ts';
 import type { Operation, OperationName } from '../../kernel/service.ts';
 import { readRepository } from './git-cache.ts';
-import { withRepository } from './merges-evaluate.ts';
 import { invalidToken } from './repositories.ts';
 import { ofRepository } from './resources.ts';
 import { filePathOf, requireCommitId } from './rules.ts';
@@ -76,7 +75,7 @@ export const ListFileCommitHistory: Op<'ListFileCommitHistory'> = {
     const path = historyPath(input.filePath);
     const scope = `ListFileCommitHistory ${JSON.stringify([row.id, commitSpecifier, path])}`;
     const given = cursorOf<HistoryCursor>(ctx, scope, input.nextToken, invalidToken);
-    return withRepository(ctx, row, async (lease, repository) => {
+    return readRepository(ctx, row, async (lease, repository) => {
       const { commitId, seen } = given ?? { commitId: await resolveCommit(lease, commitSpecifier), seen: 0 };
       const limit = Math.min(maxResults, MAX_HISTORY_PAGE);
       if (path === null) return { revisionDag: [] };

@@ -6,14 +6,7 @@ import { cursorOf, nextToken } from '../../kernel/page.ts';
 import type { Operation, OperationName } from '../../kernel/service.ts';
 import { describeFile, fileOfMerge, metadataOf } from './conflicts-describe.ts';
 import { readRepository } from './git-cache.ts';
-import {
-  type Merge,
-  type MergeSpec,
-  mergeBaseOf,
-  requireFewFiles,
-  withMerge,
-  withRepository,
-} from './merges-evaluate.ts';
+import { type Merge, type MergeSpec, mergeBaseOf, requireFewFiles, withMerge } from './merges-evaluate.ts';
 import { invalidToken } from './repositories.ts';
 import { ofRepository } from './resources.ts';
 import { filePathOf } from './rules.ts';
@@ -65,7 +58,7 @@ export const GetMergeConflicts: Op<'GetMergeConflicts'> = {
 
 /** A fast-forward has no conflicts: it is possible, or it is not. */
 function forwardConflicts(ctx: Context, repository: RepositoryRow, spec: MergeSpec) {
-  return withRepository(ctx, repository, async (lease, opened) => {
+  return readRepository(ctx, repository, async (lease, opened) => {
     const baseCommitId = await mergeBaseOf(ctx, lease, opened, spec);
     const mergeable = baseCommitId === spec.destinationCommitId;
     const { sourceCommitId, destinationCommitId } = spec;

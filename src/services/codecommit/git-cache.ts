@@ -43,6 +43,7 @@ async function open(ctx: Context): Promise<Opened> {
     clock: ctx.clock,
     ids: ctx.ids,
     report: (error) => ctx.log.error({ err: error }, 'git upkeep failed'),
+    collected: (collection) => ctx.log.info(collection, 'objects that nothing led to were taken out of a repository'),
   });
   const { verdict, reason } = await store.open();
   if (verdict === 'refuse') throw new Error(reason);
@@ -73,20 +74,23 @@ export async function repositoryKeysOf(ctx: Context): Promise<RepositoryKeys> {
 }
 
 /**
- * Runs `work` with the repository's objects at hand.
+ * Runs `work` with the repository's objects at hand. It runs once more where it meets a repository that objects were taken
+ * out of after it had looked at them.
  * @throws RepositoryDoesNotExistException when it was deleted meanwhile, ThrottlingException when git is busy,
  *   EncryptionKeyDisabledException and the others of its kind
  */
 export async function readRepository<T>(
   ctx: Context,
   { id, name }: RepositoryRow,
-  work: (lease: Lease) => Promise<T>,
+  work: (lease: Lease, repository: Repository) => Promise<T>,
 ): Promise<T> {
-  try {
-    const repository = await openRepository(ctx, id);
-    return await repository.read(work);
-  } catch (error) {
-    throw gitFault(error, name);
+  for (;;) {
+    try {
+      const repository = await openRepository(ctx, id);
+      return await repository.read((lease) => work(lease, repository));
+    } catch (error) {
+      if (!isGitFailure(error, 'collected')) throw gitFault(error, name);
+    }
   }
 }
 

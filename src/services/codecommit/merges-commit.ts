@@ -4,14 +4,15 @@ import { isGitFailure, printable } from '../../git/failure.ts';
 import { formatCommit } from '../../git/object-format.ts';
 import { ObjectWriter } from '../../git/object-writer.ts';
 import type { Repository } from '../../git/repository.ts';
-import { STALE } from '../../git/truth.ts';
+import { type RepositoryState, STALE } from '../../git/truth.ts';
 import type { Context, Tx } from '../../kernel/context.ts';
 import { fault } from '../../kernel/fault.ts';
 import { authorOf, requireSmallFolders } from './branch-commits.ts';
 import { manualMergeRequired, readResolution, resolvedTree } from './conflicts-resolve.ts';
 import { type MergeFacts, unreferencedMergeCommitCreated } from './events.ts';
+import { readRepository } from './git-cache.ts';
 import { keepersOf } from './kept-folders.ts';
-import { type Merge, type MergeSpec, mergeBaseOf, withMerge, withRepository } from './merges-evaluate.ts';
+import { type Merge, type MergeSpec, mergeBaseOf, withMerge } from './merges-evaluate.ts';
 import { moveRefs } from './refs.ts';
 import { checkCommitTexts } from './rules.ts';
 import { BRANCHES, branchRef } from './store.ts';
@@ -57,9 +58,9 @@ export async function mergeIntoBranch(
 ): Promise<MadeMerge> {
   checkMergeTexts(request);
   if (request.option === 'FAST_FORWARD_MERGE') return fastForward(ctx, row, branchName, request, also);
-  return withMergeCommit(ctx, row, request, async (made, writer, repository) => {
+  return withMergeCommit(ctx, row, request, async (made, writer, repository, basis) => {
     const update = { name: branchRef(branchName), from: request.destinationCommitId, to: made.commitId };
-    await move(ctx, row, repository, { update, writer, request, made, also });
+    await move(ctx, row, repository, { update, writer, request, made, also, basis });
     return made;
   });
 }
@@ -77,8 +78,8 @@ export async function makeUnreferencedMerge(
   if (request.option === 'FAST_FORWARD_MERGE') {
     throw fault(sdk.InvalidMergeOptionException, 'A fast-forward merge makes no merge commit.');
   }
-  return withMergeCommit(ctx, row, request, async (made, writer, repository) => {
-    await move(ctx, row, repository, { update: null, writer, request, made, also: undefined });
+  return withMergeCommit(ctx, row, request, async (made, writer, repository, basis) => {
+    await move(ctx, row, repository, { update: null, writer, request, made, also: undefined, basis });
     return made;
   });
 }
@@ -96,13 +97,13 @@ async function fastForward(
   also: WithMerge | undefined,
 ): Promise<MadeMerge> {
   const { sourceCommitId: source, destinationCommitId: destination } = request;
-  return withRepository(ctx, row, async (lease, repository) => {
+  return readRepository(ctx, row, async (lease, repository) => {
     const baseCommitId = await mergeBaseOf(ctx, lease, repository, request);
     if (baseCommitId !== destination) throw manualMergeRequired();
     const { tree: treeId } = await lease.objects.commit(source);
     const made: MadeMerge = { commitId: source, treeId, baseCommitId };
     const update = { name: branchRef(branchName), from: destination, to: source };
-    await move(ctx, row, repository, { update, writer: null, request, made, also });
+    await move(ctx, row, repository, { update, writer: null, request, made, also, basis: lease.state });
     return made;
   });
 }
@@ -112,7 +113,7 @@ function withMergeCommit<T>(
   ctx: Context,
   row: RepositoryRow,
   request: MergeRequest,
-  work: (made: MadeMerge, writer: ObjectWriter, repository: Repository) => Promise<T>,
+  work: (made: MadeMerge, writer: ObjectWriter, repository: Repository, basis: RepositoryState) => Promise<T>,
 ): Promise<T> {
   return withMerge(ctx, row, request, async (merge, repository) => {
     const writer = new ObjectWriter();
@@ -131,7 +132,7 @@ function withMergeCommit<T>(
       message: request.message || defaultMessage(request),
     };
     const commitId = writer.add('commit', formatCommit(commit));
-    return work({ commitId, treeId, baseCommitId: merge.baseCommitId }, writer, repository);
+    return work({ commitId, treeId, baseCommitId: merge.baseCommitId }, writer, repository, merge.lease.state);
   });
 }
 
@@ -170,6 +171,8 @@ interface Move {
   request: MergeRequest;
   made: MadeMerge;
   also: WithMerge | undefined;
+  /** What the merge was made from: its commits are remembered, referenced or not. */
+  basis: RepositoryState;
 }
 
 async function move(ctx: Context, row: RepositoryRow, repository: Repository, wanted: Move): Promise<void> {
@@ -184,6 +187,7 @@ async function move(ctx: Context, row: RepositoryRow, repository: Repository, wa
     updates: update === null ? [] : [update],
     atomic: true,
     pack: writer?.pack() ?? null,
+    basis: wanted.basis,
     unreferenced: update === null,
     commit: (change) => moveRefs(ctx, row.id, change, { merge, within }),
     signal: ctx.signal,

@@ -7,8 +7,9 @@ import type { ObjectReader, PathEntry } from '../../git/objects.ts';
 import type { Lease, Repository } from '../../git/repository.ts';
 import type { Context } from '../../kernel/context.ts';
 import { fault } from '../../kernel/fault.ts';
+import { requireCommit } from './comments-locations.ts';
 import { type FileConflict, findConflicts } from './conflicts-find.ts';
-import { gitFault, openRepository } from './git-cache.ts';
+import { readRepository } from './git-cache.ts';
 import type { RepositoryRow } from './tables.ts';
 
 /** AWS has limits on each of these and publishes none of them. */
@@ -48,7 +49,8 @@ export interface Merge {
 
 /**
  * Has git merge two commits, source into destination, and tells what is in conflict.
- * @throws TipsDivergenceExceededException (too far apart, or unrelated), MaximumItemsToCompareExceededException
+ * @throws TipsDivergenceExceededException (too far apart, or unrelated), MaximumItemsToCompareExceededException,
+ *   CommitDoesNotExistException
  */
 export async function withMerge<T>(
   ctx: Context,
@@ -57,24 +59,10 @@ export async function withMerge<T>(
   work: (merge: Merge, repository: Repository) => Promise<T>,
   limits: MergeLimits = MERGE_LIMITS,
 ): Promise<T> {
-  return withRepository(ctx, row, (lease, repository) => {
+  return readRepository(ctx, row, (lease, repository) => {
     const given = { ctx, lease, repository, spec, limits };
     return evaluate(given, (merge) => work(merge, repository));
   });
-}
-
-/** Runs `work` with the repository's objects at hand; failures of git come out as the service's faults. */
-export async function withRepository<T>(
-  ctx: Context,
-  { id, name }: RepositoryRow,
-  work: (lease: Lease, repository: Repository) => Promise<T>,
-): Promise<T> {
-  try {
-    const repository = await openRepository(ctx, id);
-    return await repository.read((lease) => work(lease, repository));
-  } catch (error) {
-    throw gitFault(error, name);
-  }
 }
 
 interface Given {
@@ -121,6 +109,8 @@ async function evaluate<T>(given: Given, work: (merge: Merge) => Promise<T>): Pr
 
 async function findMergeBase({ ctx, lease, repository, spec, limits }: Given): Promise<string | undefined> {
   const pair = [spec.destinationCommitId, spec.sourceCommitId] as const;
+  // Named by a branch or by the caller a moment ago; it may have been taken out since.
+  for (const id of pair) await requireCommit(lease.objects, id);
   try {
     // Each commit is an object, so a small repository needs no counting.
     const objects = lease.state.packs.reduce((sum, pack) => sum + pack.objects, 0);

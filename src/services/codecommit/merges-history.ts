@@ -3,7 +3,8 @@ import { isAncestor } from '../../git/history.ts';
 import type { Lease, Repository } from '../../git/repository.ts';
 import type { Context } from '../../kernel/context.ts';
 import type { Operation, OperationName } from '../../kernel/service.ts';
-import { mergeBaseOf, withRepository } from './merges-evaluate.ts';
+import { readRepository } from './git-cache.ts';
+import { mergeBaseOf } from './merges-evaluate.ts';
 import { ofRepository } from './resources.ts';
 import { resolveCommit } from './specifiers.ts';
 import { repositoryByName } from './store.ts';
@@ -24,7 +25,7 @@ export const GetMergeCommit: Op<'GetMergeCommit'> = {
   resource: ofRepository,
   async handle(input, ctx) {
     const row = await repositoryByName(ctx, ctx, input.repositoryName);
-    return withRepository(ctx, row, async (lease, repository) => {
+    return readRepository(ctx, row, async (lease, repository) => {
       const sourceCommitId = await resolveCommit(lease, input.sourceCommitSpecifier);
       const destinationCommitId = await resolveCommit(lease, input.destinationCommitSpecifier);
       const pair = { sourceCommitId, destinationCommitId };
@@ -69,7 +70,7 @@ async function findMade(
   if (exact !== undefined) return exact;
   for (const row of rows) {
     const pair = { ancestor: row.commit_id, descendant: destinationCommitId };
-    if (await isAncestor(repository, lease.objects, pair)) return row;
+    if (await isAncestor(repository, lease, pair)) return row;
   }
   return undefined;
 }

@@ -170,7 +170,7 @@ test('a repository that is deleted under the hands of a push or a reader is gone
   const server = await startServer(t);
   const ctx = server.kernel.serviceContext('codecommit.amazonaws.com');
   const update = { name: 'refs/heads/main', from: null, to: 'a'.repeat(40), peeled: null, forced: false };
-  const refused = await moveRefs(ctx, 'gone', { updates: [update], atomic: false, pack: null });
+  const refused = await moveRefs(ctx, 'gone', { updates: [update], atomic: false, pack: null, collections: null });
   assert.deepEqual([...refused], [['refs/heads/main', 'the repository was deleted']]);
   await assert.rejects(
     readRepository(ctx, { id: 'gone', name: 'app' } as RepositoryRow, async () => undefined),

@@ -1,9 +1,10 @@
-import { ATOMIC_FAILED } from '../../git/change.ts';
+import { ATOMIC_FAILED, collected } from '../../git/change.ts';
 import { parentNames } from '../../git/ref-name.ts';
 import { type RefUpdate, type RepositoryChange, STALE } from '../../git/truth.ts';
 import type { Context, RecordedEvent, Tx } from '../../kernel/context.ts';
 import { type MergeFacts, type MovedRef, repositoryStateChange } from './events.ts';
 import { followMovedRefs } from './pull-requests-follow.ts';
+import { leaveTip } from './roots.ts';
 import { BRANCHES, findRef, findRepositoryById } from './store.ts';
 import { type RepositoryRow, tables } from './tables.ts';
 import { writeDispatches } from './triggers-dispatch.ts';
@@ -32,6 +33,7 @@ class AtomicRefusal extends Error {
  * The transaction of every push and every API call that moves references: compare-and-set, pack, default branch, events
  * and audit record are committed together.
  * @returns the refused updates by name, with the text for the user.
+ * @throws {GitFailure} `collected` when objects were taken out of the repository since the change was looked at
  */
 export async function moveRefs(
   ctx: Context,
@@ -58,11 +60,12 @@ async function moveWithin(
   const repository = await findRepositoryById(tx, repositoryId);
   if (repository === undefined && change.updates.length === 0) throw new RepositoryGoneError(repositoryId);
   if (repository === undefined) return new Map(change.updates.map(({ name }) => [name, 'the repository was deleted']));
+  if (change.collections !== null && change.collections !== Number(repository.collections)) throw collected();
   const refused = new Map<string, string>();
   const moved: MovedRef[] = [];
   // Deletions first: what they make room for may come with the same push.
   for (const update of change.updates.toSorted((a, b) => Number(a.to !== null) - Number(b.to !== null))) {
-    const result = await moveOne(tx, repository, update);
+    const result = await moveOne(tx, repository, update, ctx.now());
     if (typeof result === 'string') refused.set(update.name, result);
     else moved.push(result);
   }
@@ -70,6 +73,10 @@ async function moveWithin(
   // A pack without a reference is a commit that can only be had by its id.
   if (moved.length === 0 && (change.updates.length > 0 || change.pack === null)) return refused;
   if (change.pack !== null) {
+    // What the pack has brought for a reference that stays where it is.
+    for (const { name, to } of change.updates) {
+      if (to !== null && refused.has(name)) await leaveTip(tx, repositoryId, to, ctx.now());
+    }
     await tables(tx)
       .insertInto('codecommit_packs')
       .values({ repository_id: repositoryId, ...packRow(change.pack) })
@@ -88,7 +95,7 @@ async function moveWithin(
 }
 
 /** Answers what was moved, or why it was not. */
-async function moveOne(tx: Tx, repository: RepositoryRow, update: RefUpdate): Promise<MovedRef | string> {
+async function moveOne(tx: Tx, repository: RepositoryRow, update: RefUpdate, now: Date): Promise<MovedRef | string> {
   const { name, from, to, peeled, forced } = update;
   const present = await findRef(tx, repository.id, name);
   if ((present?.object_id ?? null) !== from) return STALE;
@@ -98,6 +105,7 @@ async function moveOne(tx: Tx, repository: RepositoryRow, update: RefUpdate): Pr
     if (other !== undefined) return `'${other}' exists; cannot create '${name}'`;
   }
   const refs = tables(tx);
+  if (from !== null && (forced || to === null)) await leaveTip(tx, repository.id, from, now);
   if (to === null) {
     await refs
       .deleteFrom('codecommit_refs')

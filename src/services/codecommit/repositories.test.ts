@@ -170,6 +170,9 @@ test('a page holds a thousand repositories, and the pages are complete in both o
       description: null,
       head: null,
       generation: 0,
+      collections: 0,
+      mentions: 0,
+      collected_at: null,
       created_at: 0,
       modified_at: Math.floor(n / 700),
     }));

@@ -19,6 +19,18 @@ export interface RepositoryRow {
   kms_key_arn: string | null;
   /** The key of its packs as KMS has wrapped it, in base64. */
   data_key: string | null;
+  /** How often objects were taken out of it. */
+  collections: number;
+  /** Grows with each row, other than a reference, that comes to name one of its objects. */
+  mentions: number;
+  collected_at: number | null;
+}
+
+/** An object that a reference led to until it was moved by force or deleted. It stays, with its history, for a time of grace. */
+export interface LeftTipRow {
+  repository_id: string;
+  object_id: string;
+  left_at: number;
 }
 
 export interface RefRow {
@@ -73,6 +85,7 @@ export interface CodeCommitTables {
   codecommit_packs: PackRow;
   codecommit_dropped_packs: DroppedPackRow;
   codecommit_removals: RemovalRow;
+  codecommit_left_tips: LeftTipRow;
 }
 
 export const migrations: Migrations = {
@@ -156,6 +169,26 @@ export const migrations: Migrations = {
         .addColumn('id', 'text', (c) => c.notNull())
         .addColumn('dropped_at', 'bigint', (c) => c.notNull())
         .addPrimaryKeyConstraint('codecommit_dropped_packs_key', ['repository_id', 'id'])
+        .execute();
+    },
+  },
+  '0012-collections': {
+    async up(db) {
+      const repositories = db.schema.alterTable('codecommit_repositories');
+      await repositories.addColumn('collections', 'bigint', (c) => c.notNull().defaultTo(0)).execute();
+      await repositories.addColumn('mentions', 'bigint', (c) => c.notNull().defaultTo(0)).execute();
+      await repositories.addColumn('collected_at', 'bigint').execute();
+      await db.schema
+        .createTable('codecommit_left_tips')
+        .addColumn('repository_id', 'text', (c) => c.notNull())
+        .addColumn('object_id', 'text', (c) => c.notNull())
+        .addColumn('left_at', 'bigint', (c) => c.notNull())
+        .addPrimaryKeyConstraint('codecommit_left_tips_key', ['repository_id', 'object_id'])
+        .execute();
+      await db.schema
+        .createIndex('codecommit_left_tips_time')
+        .on('codecommit_left_tips')
+        .columns(['left_at', 'repository_id'])
         .execute();
     },
   },

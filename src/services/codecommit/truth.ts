@@ -1,8 +1,10 @@
 import { sql } from 'kysely';
-import type { DroppedPack, PackRecord, RepositoryState, RepositoryTruth } from '../../git/truth.ts';
+import type { DroppedPack, PackRecord, RepositoryState, RepositoryTruth, Roots } from '../../git/truth.ts';
 import { type Ref, sortRefs } from '../../git/truth.ts';
-import type { Context } from '../../kernel/context.ts';
+import type { Context, Tx } from '../../kernel/context.ts';
 import type { RepositoryKeys } from './repository-keys.ts';
+import { forgetLeftTips, looseTips, rootsOf } from './roots.ts';
+import { findRepositoryById } from './store.ts';
 import { type PackRow, tables } from './tables.ts';
 
 /** Thrown where a repository was deleted under the hands of whoever reads it. */
@@ -20,6 +22,7 @@ interface StateRow {
   peeled: string | null;
   /** Generation of the repository, or objects of a pack. */
   number: number;
+  /** Bytes of a pack, or collections of the repository. */
   bytes: number;
   sealed: number;
 }
@@ -53,7 +56,7 @@ export class DatabaseTruth implements RepositoryTruth {
   /** One statement, so that references and packs are of the same moment. */
   async #read(): Promise<StateRow[]> {
     const { rows } = await sql<StateRow>`
-      select 'repository' as kind, head as name, '' as id, null as peeled, generation as number, 0 as bytes, 0 as sealed
+      select 'repository' as kind, head as name, '' as id, null as peeled, generation as number, collections as bytes, 0 as sealed
         from codecommit_repositories where id = ${this.id}
       union all
       select 'ref', name, object_id, peeled, 0, 0, 0 from codecommit_refs where repository_id = ${this.id}
@@ -83,18 +86,57 @@ export class DatabaseTruth implements RepositoryTruth {
         .execute();
       const ids = new Set(present.map(({ id }) => id));
       if (!remove.every((id) => ids.has(id))) return false;
-      const now = this.#ctx.now().getTime();
-      for (const id of remove) {
-        await db.deleteFrom('codecommit_packs').where('repository_id', '=', this.id).where('id', '=', id).execute();
-        const dropped = { repository_id: this.id, id, dropped_at: now };
-        await db.insertInto('codecommit_dropped_packs').values(dropped).execute();
-      }
-      await db
-        .insertInto('codecommit_packs')
-        .values({ repository_id: this.id, ...packRow(add) })
-        .execute();
+      await this.#replace(tx, remove, [add]);
       return true;
     });
+  }
+
+  looseTips(): Promise<readonly string[]> {
+    return looseTips(this.#ctx, this.id);
+  }
+
+  async forgetTips(ids: readonly string[]): Promise<void> {
+    await this.#ctx.tx((tx) => forgetLeftTips(tx, this.#ctx, this.id, ids));
+  }
+
+  async roots(): Promise<Roots> {
+    const row = await findRepositoryById(this.#ctx, this.id);
+    if (row === undefined) throw new RepositoryGoneError(this.id);
+    return rootsOf(this.#ctx, row);
+  }
+
+  collect(roots: Roots, { remove, add }: Parameters<RepositoryTruth['collect']>[1]): Promise<boolean> {
+    return this.#ctx.tx(async (tx) => {
+      const { numUpdatedRows } = await tables(tx)
+        .updateTable('codecommit_repositories')
+        .set((e) => ({
+          generation: e('generation', '+', 1),
+          collections: e('collections', '+', 1),
+          collected_at: this.#ctx.now().getTime(),
+        }))
+        .where('id', '=', this.id)
+        .where('generation', '=', roots.generation)
+        .where('mentions', '=', roots.mentions)
+        .executeTakeFirst();
+      if (numUpdatedRows === 0n) return false;
+      await this.#replace(tx, remove, add);
+      await forgetLeftTips(tx, this.#ctx, this.id);
+      return true;
+    });
+  }
+
+  async #replace(tx: Tx, remove: readonly string[], add: readonly PackRecord[]): Promise<void> {
+    const db = tables(tx);
+    const now = this.#ctx.now().getTime();
+    for (const id of remove) {
+      await db.deleteFrom('codecommit_packs').where('repository_id', '=', this.id).where('id', '=', id).execute();
+      const dropped = { repository_id: this.id, id, dropped_at: now };
+      await db.insertInto('codecommit_dropped_packs').values(dropped).execute();
+    }
+    for (const pack of add) {
+      const row = { repository_id: this.id, ...packRow(pack) };
+      await db.insertInto('codecommit_packs').values(row).execute();
+    }
   }
 
   async droppedPacks(): Promise<readonly DroppedPack[]> {
@@ -133,5 +175,6 @@ function stateOf(id: string, rows: readonly StateRow[]): RepositoryState {
     if (row.kind === 'ref') refs.push({ name: row.name!, id: row.id, peeled: row.peeled });
     else if (row.kind === 'pack') packs.push(packOf(row));
   }
-  return { generation: Number(repository.number), head: repository.name, refs: sortRefs(refs), packs };
+  const counts = { generation: Number(repository.number), collections: Number(repository.bytes) };
+  return { ...counts, head: repository.name, refs: sortRefs(refs), packs };
 }

@@ -5,6 +5,7 @@ import type { Reconciler } from '../../kernel/service.ts';
 import { gitStoreOf, lockedRepository, repositoryKeysOf } from './git-cache.ts';
 import { removeLfsObjects } from './lfs-rows.ts';
 import { removeReviews } from './reviews-removal.ts';
+import { collectableRepositories } from './roots.ts';
 import { findRepositoryById } from './store.ts';
 import { tables } from './tables.ts';
 import { triggerTables } from './trigger-tables.ts';
@@ -16,7 +17,7 @@ const LAST_SWEEP_MS = 3_600_000;
 
 /**
  * Folds packs that a killed or stopped server has left unfolded, and deletes the blobs of those that were folded a while
- * ago. A node that uses a repository does so by itself a few seconds after each change.
+ * ago; takes out objects that nothing has led to for the time of grace. A node that uses a repository does so by itself a few seconds after each change.
  */
 export const upkeep: Reconciler = {
   name: 'codecommit.upkeep',
@@ -44,7 +45,8 @@ export const upkeep: Reconciler = {
       .distinct()
       .where('dropped_at', '<=', ctx.now().getTime() - GRACE_MS)
       .execute();
-    return [...new Set([...rows, ...due].map(({ repository_id }) => repository_id))];
+    const found = [...rows, ...due].map(({ repository_id }) => repository_id);
+    return [...new Set([...found, ...(await collectableRepositories(ctx))])];
   },
 };
 
@@ -58,6 +60,7 @@ export async function removeRepository(tx: Tx, repositoryId: string, now: Date):
   await removeLfsObjects(tx, repositoryId);
   await removeReviews(tx, repositoryId);
   await triggerTables(tx).deleteFrom('codecommit_trigger_sets').where('repository_id', '=', repositoryId).execute();
+  await db.deleteFrom('codecommit_left_tips').where('repository_id', '=', repositoryId).execute();
   await db.deleteFrom('codecommit_dropped_packs').where('repository_id', '=', repositoryId).execute();
   await db
     .insertInto('codecommit_removals')

@@ -22,6 +22,9 @@ const repository: RepositoryRow = {
   description: null,
   head: 'refs/heads/main',
   generation: 1,
+  collections: 0,
+  mentions: 0,
+  collected_at: null,
   created_at: AT,
   modified_at: AT,
 } as RepositoryRow;
