@@ -9,6 +9,13 @@ export interface LineChange {
 const NEWLINE = 0x0a;
 /** Edits that the exact search looks for before it calls a stretch of lines replaced: it costs the square of them. */
 const MAX_EDITS = 1_000;
+/** Steps of one comparison before what is left is called replaced: half a second or so, however the texts were made up. */
+const MAX_STEPS = 30_000_000;
+
+/** What is left of a comparison's steps. */
+interface Budget {
+  steps: number;
+}
 
 /** A text as lines, each with its line end; the last one may have none. */
 export function linesOf(text: Uint8Array): Buffer[] {
@@ -49,16 +56,19 @@ export class LineNumbers {
 export function diffLines(a: Int32Array, b: Int32Array): LineChange[] {
   const changes: LineChange[] = [];
   const open: LineChange[] = [{ aStart: 0, aEnd: a.length, bStart: 0, bEnd: b.length }];
+  const budget: Budget = { steps: MAX_STEPS };
   // A stack instead of a recursion, in reverse, so that changes come out in order.
   for (let range = open.pop(); range !== undefined; range = open.pop()) {
     const trimmed = trim(a, b, range);
     if (trimmed.aStart === trimmed.aEnd && trimmed.bStart === trimmed.bEnd) continue;
-    if (trimmed.aStart === trimmed.aEnd || trimmed.bStart === trimmed.bEnd) {
+    if (trimmed.aStart === trimmed.aEnd || trimmed.bStart === trimmed.bEnd || budget.steps <= 0) {
       push(changes, trimmed);
       continue;
     }
+    // Looking a line up costs several steps of the search below.
+    budget.steps -= 8 * (trimmed.aEnd - trimmed.aStart + trimmed.bEnd - trimmed.bStart);
     const anchors = anchorsOf(a, b, trimmed);
-    if (anchors.length === 0) for (const change of shortestEdit(a, b, trimmed)) push(changes, change);
+    if (anchors.length === 0) for (const change of shortestEdit(a, b, trimmed, budget)) push(changes, change);
     else open.push(...between(trimmed, anchors).reverse());
   }
   return changes;
@@ -138,14 +148,15 @@ function between(range: LineChange, anchors: readonly [number, number][]): LineC
 }
 
 /** Myers, "An O(ND) Difference Algorithm and Its Variations", the greedy form; beyond the bound all is replaced. */
-function shortestEdit(a: Int32Array, b: Int32Array, range: LineChange): LineChange[] {
+function shortestEdit(a: Int32Array, b: Int32Array, range: LineChange, budget: Budget): LineChange[] {
   const { aStart, aEnd, bStart, bEnd } = range;
   const [width, height] = [aEnd - aStart, bEnd - bStart];
   const most = Math.min(width + height, MAX_EDITS);
   const reach = new Int32Array(2 * most + 3);
   const middle = most + 1;
   const trace: Int32Array[] = [];
-  for (let edits = 0; edits <= most; edits += 1) {
+  for (let edits = 0; edits <= most && budget.steps > 0; edits += 1) {
+    budget.steps -= 2 * edits + 1;
     trace.push(reach.slice(middle - edits - 1, middle + edits + 2));
     for (let k = -edits; k <= edits; k += 2) {
       const isDown = k === -edits || (k !== edits && reach[middle + k - 1]! < reach[middle + k + 1]!);

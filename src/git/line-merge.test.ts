@@ -57,3 +57,19 @@ test('stretches of a merge cover all three versions, and only a conflict is one'
     }),
   );
 });
+
+test('texts that were made to cost the square of their lines are compared in bounded time', () => {
+  // Each line that stands once on both sides leaves one that stands once in what is left, and so on.
+  const count = 60_000;
+  const chain = Int32Array.from({ length: count }, (_, at) => (at % 2 === 0 ? at / 2 : (at + 1) / 2));
+  const reversed = Int32Array.from(chain).reverse();
+  // Stretches without a common line between lines that hold them apart.
+  const apart = (seed: number) =>
+    Int32Array.from({ length: 500_000 }, (_, at) => (at % 999 === 0 ? -at : (at * seed) % 7));
+  const started = performance.now();
+  for (const [a, b] of [[chain, reversed] as const, [apart(3), apart(5)] as const]) {
+    const changes = diffLines(a, b);
+    assert.ok(changes.length >= 1);
+  }
+  assert.ok(performance.now() - started < 10_000);
+});
