@@ -1,10 +1,11 @@
-import { Readable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import { GitFailure } from './failure.ts';
-import { failureOf, type GitLimits } from './git-process.ts';
+import type { GitLimits } from './git-process.ts';
 import { isFolder } from './object-format.ts';
 import type { ObjectReader } from './objects.ts';
 import { isObjectId } from './ref-name.ts';
 import type { Repository } from './repository.ts';
+import { wholeOutput } from './whole-output.ts';
 
 export interface ArchiveOptions {
   commitId: string;
@@ -60,20 +61,7 @@ function start(repository: Repository, gitDir: string, options: ArchiveOptions, 
     ...(options.signal === undefined ? {} : { signal: options.signal }),
   });
   child.stdin.end();
-  // The end is held back until git's status is known.
-  const whole = async function* () {
-    yield* child.stdout as AsyncIterable<Buffer>;
-    const end = await child.ended;
-    if (end.status !== 0) throw failureOf(end, 'archive');
-  };
-  const stream = Readable.from(whole(), { objectMode: false, highWaterMark: 256 * 1024 });
-  // Reading begins now: Node throws away the output of a process that ends before anybody reads it.
-  stream.read(0);
-  stream.once('close', () => {
-    child.kill();
-    release();
-  });
-  return stream;
+  return wholeOutput(child, 'archive', release);
 }
 
 /**

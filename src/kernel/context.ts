@@ -5,6 +5,7 @@ import type { Config } from './config.ts';
 import type { Ids } from './ids.ts';
 import type { Logger } from './log.ts';
 import type { OperationInput, OperationName, OperationOutput, SdkModule } from './operation-types.ts';
+import type { RepositoryBackup, RepositoryBackupRequest } from './repository-backup.ts';
 import type { Secrets } from './secrets.ts';
 import type { Resource } from './service.ts';
 import type { SourceArchive, SourceArchiveRequest } from './source-archive.ts';
@@ -151,6 +152,12 @@ export interface Context {
    * @throws AccessDenied, and the repository's own faults (RepositoryDoesNotExistException, CommitDoesNotExistException)
    */
   sourceArchive(request: SourceArchiveRequest): Promise<SourceArchive>;
+  /**
+   * A repository as a whole, as this caller: its git bundle and what git does not keep. Authorised as the calls that read
+   * the same, recorded as GitPull; AWS has no public operation for that.
+   * @throws AccessDenied, RepositoryDoesNotExistException
+   */
+  repositoryBackup(request: RepositoryBackupRequest): Promise<RepositoryBackup>;
   /** The same context acting as a role that really is assumed. @throws AccessDenied when the trust policy says no */
   as(roleArn: string, options: RoleOptions): Promise<Context>;
   /** Assumes a role for somebody else's use, such as a build. */

@@ -22,6 +22,7 @@ import { OutboxDispatcher, writeToOutbox } from './events/outbox.ts';
 import { type Ids, timeOrderedUuid } from './ids.ts';
 import type { Logger } from './log.ts';
 import type { OperationInput, OperationName, OperationOutput, SdkModule } from './operation-types.ts';
+import type { RepositoryBackup, RepositoryBackupRequest } from './repository-backup.ts';
 import type { Secrets } from './secrets.ts';
 import type { ConditionKeys, Consumer, Reconciler, Resource, Service } from './service.ts';
 import type { SourceArchive, SourceArchiveRequest } from './source-archive.ts';
@@ -287,6 +288,14 @@ class KernelContext implements Context {
   async sourceArchive(request: SourceArchiveRequest): Promise<SourceArchive> {
     for (const service of this.#kernel.services.values()) {
       const provide = service.provides?.sourceArchive;
+      if (provide !== undefined) return provide(request, this);
+    }
+    throw new Error('this installation has no repositories');
+  }
+
+  async repositoryBackup(request: RepositoryBackupRequest): Promise<RepositoryBackup> {
+    for (const service of this.#kernel.services.values()) {
+      const provide = service.provides?.repositoryBackup;
       if (provide !== undefined) return provide(request, this);
     }
     throw new Error('this installation has no repositories');

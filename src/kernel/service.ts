@@ -4,6 +4,7 @@ import type { CompiledPolicy } from './auth/policy-grammar.ts';
 import type { PrincipalMatch } from './auth/principals.ts';
 import type { BusEvent, Context, KeyState, RoleOptions } from './context.ts';
 import type { OperationInput, OperationName, OperationOutput, SdkModule, ValidInput } from './operation-types.ts';
+import type { RepositoryBackup, RepositoryBackupRequest } from './repository-backup.ts';
 import type { SourceArchive, SourceArchiveRequest } from './source-archive.ts';
 import type { Migrations } from './store/migrate.ts';
 import type { Exchange, HttpRequest } from './wire/http.ts';
@@ -163,6 +164,8 @@ export interface Provided {
   keyState?(keyArn: string, ctx: Context): KeyState | Promise<KeyState>;
   /** Resolves, authorises and records, then streams; see `Context.sourceArchive`. */
   sourceArchive?(request: SourceArchiveRequest, ctx: Context): Promise<SourceArchive>;
+  /** Authorises and records, then streams; see `Context.repositoryBackup`. */
+  repositoryBackup?(request: RepositoryBackupRequest, ctx: Context): Promise<RepositoryBackup>;
 }
 
 export interface ServiceDefinition {

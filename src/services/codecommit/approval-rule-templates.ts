@@ -227,7 +227,7 @@ export async function templateByName(source: Context | Tx, ctx: Context, name: s
   throw fault(sdk.ApprovalRuleTemplateDoesNotExistException, `There is no approval rule template named ${name}`);
 }
 
-function templateShape(row: ApprovalTemplateRow): sdk.ApprovalRuleTemplate {
+export function templateShape(row: ApprovalTemplateRow): sdk.ApprovalRuleTemplate {
   return {
     approvalRuleTemplateId: row.id,
     approvalRuleTemplateName: row.name,

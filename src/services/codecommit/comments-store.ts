@@ -224,7 +224,8 @@ export async function commentShapes(ctx: Context, comments: readonly CommentRow[
   });
 }
 
-function commentShape(row: CommentRow): sdk.Comment {
+/** What clients see of a comment, without the reactions to it. */
+export function commentShape(row: CommentRow): sdk.Comment {
   return {
     commentId: row.id,
     ...(row.content === null ? {} : { content: row.content }),

@@ -61,7 +61,7 @@ export async function serveLfs(exchange: Exchange, visit: LfsVisit): Promise<voi
     else if (!OID.test(oid))
       throw new Refusal(
         visit.rest.startsWith('locks') ? 501 : 404,
-        'Locks are not implemented; there is nothing else here.',
+        'File locks of Git LFS are not implemented. This address serves the batch API and transfers of objects only.',
       );
     else if (request.method === 'PUT') await takeObject(exchange, visit, oid);
     else if (request.method === 'GET') await giveObject(exchange, visit, oid);

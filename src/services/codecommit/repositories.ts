@@ -51,7 +51,7 @@ export const CreateRepository: Op<'CreateRepository'> = {
       await tables(tx).insertInto('codecommit_repositories').values(repository).execute();
       await putTags(tx, repositoryArn(ctx, name), tags);
     });
-    return { repositoryMetadata: metadata(ctx, repository) };
+    return { repositoryMetadata: repositoryShape(ctx, repository) };
   },
 };
 
@@ -78,12 +78,12 @@ async function checkQuota(tx: Tx, ctx: Context): Promise<void> {
 export const GetRepository: Op<'GetRepository'> = {
   resource: ofRepository,
   async handle({ repositoryName }, ctx) {
-    return { repositoryMetadata: metadata(ctx, await repositoryByName(ctx, ctx, repositoryName)) };
+    return { repositoryMetadata: repositoryShape(ctx, await repositoryByName(ctx, ctx, repositoryName)) };
   },
 };
 
 /** What clients see of a repository. */
-function metadata(ctx: Context, repository: RepositoryRow): sdk.RepositoryMetadata {
+export function repositoryShape(ctx: Context, repository: RepositoryRow): sdk.RepositoryMetadata {
   return {
     accountId: repository.account,
     repositoryId: repository.id,
@@ -113,7 +113,7 @@ export const BatchGetRepositories: Op<'BatchGetRepositories'> = {
     for (const repositoryName of new Set(repositoryNames)) {
       const repository = await findRepository(ctx, ctx, repositoryName);
       if (repository !== undefined) {
-        repositories.push(metadata(ctx, repository));
+        repositories.push(repositoryShape(ctx, repository));
         continue;
       }
       repositoriesNotFound.push(repositoryName);

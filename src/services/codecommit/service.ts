@@ -30,6 +30,7 @@ import * as pullRequestsEvents from './pull-requests-events.ts';
 import * as pullRequestsMerges from './pull-requests-merges.ts';
 import * as reactions from './reactions.ts';
 import * as repositories from './repositories.ts';
+import { repositoryBackup } from './repository-backups.ts';
 import { reviewMigrations } from './review-tables.ts';
 import { sourceArchive } from './source-archives.ts';
 import { migrations } from './tables.ts';
@@ -95,6 +96,6 @@ export const codecommit = defineService({
       await gitLifecycle.stop(ctx);
     },
   },
-  provides: { sourceArchive },
+  provides: { sourceArchive, repositoryBackup },
   maxBodyBytes: MAX_BODY_BYTES,
 });

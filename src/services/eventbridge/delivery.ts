@@ -1,5 +1,5 @@
 import type { Target } from '@aws-sdk/client-eventbridge';
-import type { Context } from '../../kernel/context.ts';
+import type { Context, Tx } from '../../kernel/context.ts';
 import { Fault } from '../../kernel/fault.ts';
 import type { Reconciler } from '../../kernel/service.ts';
 import { ruleArn } from './resources.ts';
@@ -35,7 +35,9 @@ export const delivery: Reconciler = {
     } catch (error) {
       return await noteFailure(row, own, error);
     }
-    await ctx.tx((tx) => tables(tx).deleteFrom('eventbridge_deliveries').where('id', '=', key).execute());
+    // A delivery of a state that an event has outdated meanwhile stays: its wake-up is there already.
+    const done = (tx: Tx) => tables(tx).deleteFrom('eventbridge_deliveries').where('id', '=', key);
+    await ctx.tx((tx) => done(tx).where('event', '=', row.event).execute());
     return undefined;
   },
   async scan(ctx) {
@@ -58,6 +60,7 @@ async function deliver(row: DeliveryRow, ctx: Context): Promise<void> {
       target,
       input: targetInput(target, event, { ruleArn: arn, ruleName: row.rule_name, ingestionTime }),
       eventId: String(event['id']),
+      subject: row.id.split('/')[0]!,
       eventTime: Date.parse(String(event['time'])),
       ruleArn: arn,
       ruleName: row.rule_name,
@@ -81,7 +84,9 @@ async function noteFailure(row: DeliveryRow, ctx: Context, error: unknown): Prom
   const text = String(error instanceof Error ? `${error.name}: ${error.message}` : error).slice(0, MAX_ERROR_CHARS);
   await ctx.tx(async (tx) => {
     const change = { attempts, status: final ? 'FAILED' : 'WAITING', error: text };
-    await tables(tx).updateTable('eventbridge_deliveries').set(change).where('id', '=', row.id).execute();
+    const deliveries = tables(tx).updateTable('eventbridge_deliveries').set(change).where('id', '=', row.id);
+    // Of what an event has outdated meanwhile, the next delivery tells.
+    await deliveries.where('event', '=', row.event).execute();
     if (!final) return;
     await tables(tx)
       .deleteFrom('eventbridge_deliveries')
@@ -114,7 +119,11 @@ function recordFailure(row: DeliveryRow, ctx: Context, error: unknown): void {
     eventName: 'InvokeTarget',
     readOnly: false,
     resources: [ruleArn(row, row.rule_name), target.Arn!],
-    requestParameters: { rule: row.rule_name, targetId: target.Id, eventId: row.id.split('/')[0] },
+    requestParameters: {
+      rule: row.rule_name,
+      targetId: target.Id,
+      eventId: (JSON.parse(row.event) as { id: string }).id,
+    },
     errorCode: name,
     errorMessage: message,
   });

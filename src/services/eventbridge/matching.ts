@@ -2,7 +2,8 @@ import type { BusEvent, Context, Tx } from '../../kernel/context.ts';
 import type { Consumer } from '../../kernel/service.ts';
 import { DELIVERY } from './delivery.ts';
 import { compileEventPattern, type EventPattern, matchesEvent } from './pattern.ts';
-import { type RuleRow, tables } from './store.ts';
+import { type DeliveryRow, type RuleRow, tables } from './store.ts';
+import { targetKindOf } from './target-kinds.ts';
 
 /** An event as patterns and targets see it. */
 export type Envelope = Record<string, unknown>;
@@ -28,6 +29,8 @@ const INTERNAL = 'slipway.';
 /** Compiled patterns by their text; rules change rarely and every event is held against all of them. */
 const compiled = new Map<string, EventPattern>();
 const MAX_COMPILED = 2_000;
+/** How long a state that is to be brought up to date waits for further events of the same change. */
+const GATHER_MS = 1_000;
 
 function compiledPattern(text: string): EventPattern {
   let pattern = compiled.get(text);
@@ -61,7 +64,7 @@ export const matching: Consumer = {
   },
 };
 
-/** Writes one delivery for each target of the rule; one that is there already is the same event come again. */
+/** Writes the deliveries of an event to each target of the rule. */
 export async function noteDeliveries(tx: Tx, ctx: Context, rule: RuleRow, envelope: Envelope): Promise<void> {
   const targets = await tables(tx)
     .selectFrom('eventbridge_targets')
@@ -70,11 +73,11 @@ export async function noteDeliveries(tx: Tx, ctx: Context, rule: RuleRow, envelo
     .orderBy('target_id')
     .execute();
   for (const target of targets) {
-    const id = `${envelope['id']}/${rule.id}/${target.target_id}`;
-    await tables(tx)
-      .insertInto('eventbridge_deliveries')
-      .values({
-        id,
+    const subjects = targetKindOf(target.arn)?.subjects?.(envelope) ?? [];
+    const isState = subjects.length > 0;
+    for (const subject of isState ? new Set(subjects) : [String(envelope['id'])]) {
+      const row: DeliveryRow = {
+        id: `${subject}/${rule.id}/${target.target_id}`,
         account: rule.account,
         region: rule.region,
         rule_id: rule.id,
@@ -85,9 +88,19 @@ export async function noteDeliveries(tx: Tx, ctx: Context, rule: RuleRow, envelo
         attempts: 0,
         status: 'WAITING',
         error: null,
-      })
-      .onConflict((c) => c.column('id').doNothing())
-      .execute();
-    await tx.wake(DELIVERY, id);
+      };
+      await noteDelivery(tx, row, isState);
+    }
   }
+}
+
+/** One that is there already is the same event come again; where the state counts, it is about to be out of date. */
+async function noteDelivery(tx: Tx, row: DeliveryRow, isState: boolean): Promise<void> {
+  const { id, ...anew } = row;
+  await tables(tx)
+    .insertInto('eventbridge_deliveries')
+    .values(row)
+    .onConflict((c) => (isState ? c.column('id').doUpdateSet(anew) : c.column('id').doNothing()))
+    .execute();
+  await tx.wake(DELIVERY, id, new Date(row.ingested_at + (isState ? GATHER_MS : 0)));
 }

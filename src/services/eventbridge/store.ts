@@ -31,7 +31,7 @@ export interface TargetRow {
 
 /** One event on its way to one target. The row goes when the target took it and stays, marked failed, when it never will. */
 export interface DeliveryRow {
-  /** `<event>/<rule>/<target>`: an event that arrives again finds its row. */
+  /** `<event>/<rule>/<target>`: an event that arrives again finds its row. Or `<resource>/<rule>/<target>`, see TargetKind. */
   id: string;
   account: string;
   region: string;

@@ -5,6 +5,7 @@ import { parseArn } from '../../kernel/arn.ts';
 import type { Context } from '../../kernel/context.ts';
 import { isFault } from '../../kernel/fault.ts';
 import { commonFault } from '../../kernel/wire/errors.ts';
+import { bucket } from './bucket-target.ts';
 import { SERVICE } from './resources.ts';
 
 /** One event for one target. */
@@ -13,6 +14,8 @@ export interface Invocation {
   /** What the target receives, after its input settings. */
   readonly input: string;
   readonly eventId: string;
+  /** What the delivery is about: one of the kind's `subjects`, else the event's id. */
+  readonly subject: string;
   /** Epoch milliseconds. */
   readonly eventTime: number;
   readonly ruleArn: string;
@@ -23,6 +26,13 @@ export interface Invocation {
 export interface TargetKind {
   /** Whether a role must be given, as which the target is invoked. */
   readonly needsRole: boolean;
+  /** False where the target is given no text, so that its settings would be lost silently. */
+  readonly takesInput: boolean;
+  /**
+   * Things that the event is about, for a kind that brings each of them up to date rather than hand events over: events
+   * that come while a delivery waits or runs are one further delivery.
+   */
+  subjects?(event: Readonly<Record<string, unknown>>): string[];
   /** Hands the event over; at least once, with the event's id as the key of idempotency. @throws Fault */
   invoke(invocation: Invocation, ctx: Context): Promise<void>;
 }
@@ -32,6 +42,7 @@ export function targetKindOf(targetArn: string): TargetKind | undefined {
   const arn = parseArn(targetArn);
   if (arn?.service === 'codepipeline' && !arn.resource.includes(':')) return pipeline;
   if (arn?.service === 'logs' && arn.resource.startsWith('log-group:')) return logGroup;
+  if (arn?.service === 's3') return bucket;
   return undefined;
 }
 
@@ -41,6 +52,7 @@ type PipelineInput = Pick<codepipeline.StartPipelineExecutionInput, 'variables' 
 /** Starts the pipeline as the target's role: the rule's owner decides by that role what the rule may do. */
 const pipeline: TargetKind = {
   needsRole: true,
+  takesInput: true,
   async invoke({ target, input, eventId, ruleArn, ruleName }, ctx) {
     const name = parseArn(target.Arn!)!.resource;
     // The session carries the rule's name, so the execution can tell which rule started it.
@@ -76,6 +88,7 @@ function overridesOf(target: Target, input: string): PipelineInput {
  */
 const logGroup: TargetKind = {
   needsRole: true,
+  takesInput: true,
   async invoke({ target, input, eventId, eventTime, ruleArn, ruleName }, ctx) {
     const logGroupName = parseArn(target.Arn!)!.resource.slice('log-group:'.length).replace(/:\*$/, '');
     const logStreamName = eventId;

@@ -73,6 +73,10 @@ function checkTarget(target: sdk.Target): void {
   if (kind.needsRole && roleArn === undefined) throw invalid(`RoleArn is required for target ${arn}.`);
   const unknown = Object.entries(target).find(([key, value]) => value !== undefined && !UNDERSTOOD.has(key));
   if (unknown !== undefined) throw invalid(`Target ${id}: ${unknown[0]} is not implemented by Slipway.`);
+  const { Input, InputPath, InputTransformer } = target;
+  if (!kind.takesInput && [Input, InputPath, InputTransformer].some((setting) => setting !== undefined)) {
+    throw invalid(`Target ${id}: a target of the kind ${arn} takes no input.`);
+  }
   const problem = targetInputProblem(target);
   if (problem !== undefined) throw invalid(problem);
 }
