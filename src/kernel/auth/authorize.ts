@@ -4,7 +4,7 @@ import type { ConditionKeys, ResourceRef, ResourceTags } from '../service.ts';
 import { commonFault } from '../wire/errors.ts';
 import { ConditionContext, type ConditionKeys as Keys } from './conditions.ts';
 import type { Caller, CallerPolicies, IdentitySource, SessionCaller } from './identity.ts';
-import { type AuthorizationRequest, deniedMessage, evaluate } from './policy.ts';
+import { type AuthorizationRequest, type DenialWording, deniedMessage, evaluate } from './policy.ts';
 import type { CompiledPolicy } from './policy-grammar.ts';
 import type { PrincipalIdentity } from './principals.ts';
 
@@ -54,10 +54,17 @@ export async function authorizeCall(identity: IdentitySource, ctx: Context, call
     };
     const evaluation = evaluate(request);
     if (evaluation.decision !== 'allow') {
-      const resourceQuoted = call.action.startsWith('s3:');
-      throw commonFault('AccessDenied', deniedMessage(request, evaluation, { resourceQuoted }));
+      throw commonFault('AccessDenied', deniedMessage(request, evaluation, wordingOf(call.action)));
     }
   }
+}
+
+/** Services whose denials say nothing of the resource where the action knows none; the others say `*`. */
+const SILENT_SERVICES: ReadonlySet<string> = new Set(['s3', 'codebuild', 'codecommit', 'cloudtrail']);
+
+function wordingOf(action: string): DenialWording {
+  const service = action.slice(0, action.indexOf(':'));
+  return { quotesResource: service === 's3', hidesStar: SILENT_SERVICES.has(service) };
 }
 
 /** Tags that have to be looked up are so only when a policy asks for one: most do not, and every call passes here. */

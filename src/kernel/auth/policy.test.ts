@@ -373,7 +373,7 @@ test('denials of S3: the resource in quotation marks, and none where the action 
     deniedMessage(
       { principal: ALICE, action, resource },
       { decision: 'implicitDeny', by: 'identity' },
-      { resourceQuoted: true },
+      { quotesResource: true, hidesStar: true },
     );
   const lead = `User: arn:aws:iam::${ACCOUNT}:user/alice is not authorized to perform:`;
   assert.equal(

@@ -182,19 +182,24 @@ const KIND_NAMES: Readonly<Record<PolicyKind, readonly [noun: string, article: s
   resource: ['resource-based policy', 'a resource-based policy'],
 };
 
+/** How a service words its denials: whether it puts the resource in quotation marks, and names it where it is `*`. */
+export interface DenialWording {
+  readonly quotesResource?: boolean;
+  readonly hidesStar?: boolean;
+}
+
 /**
  * The text of an AccessDenied fault in AWS's words (IAM User Guide, "Troubleshoot access denied error messages").
- * @param options.resourceQuoted S3 puts the resource in quotation marks, and leaves it out where the action has none.
  */
 export function deniedMessage(
   request: Pick<AuthorizationRequest, 'principal' | 'action' | 'resource'>,
   evaluation: Exclude<Evaluation, { decision: 'allow' }>,
-  options: { resourceQuoted?: boolean } = {},
+  { quotesResource = false, hidesStar = false }: DenialWording = {},
 ): string {
   const { principal, action, resource } = request;
   if (principal.type === 'Federated') return `Not authorized to perform ${action}`;
-  const quoted = resource === '*' ? '' : ` on resource: "${resource}"`;
-  const on = options.resourceQuoted ? quoted : ` on resource: ${resource}`;
+  const named = quotesResource ? `"${resource}"` : resource;
+  const on = hidesStar && resource === '*' ? '' : ` on resource: ${named}`;
   const who =
     principal.type === 'AWSService' ? `Service: ${principal.service}` : `User: ${principal.arn || 'anonymous'}`;
   const [noun, withArticle] = KIND_NAMES[evaluation.by];

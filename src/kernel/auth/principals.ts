@@ -1,5 +1,8 @@
+import { hash } from 'node:crypto';
+
 /** A principal of a policy, as written: kinds and values. `'*'` is everyone, signed or not. */
-export type PrincipalElement = '*' | Readonly<Partial<Record<PrincipalKind, readonly string[]>>>;
+export type PrincipalElement = '*' | PrincipalElementOfKinds;
+type PrincipalElementOfKinds = Readonly<Partial<Record<PrincipalKind, readonly string[]>>>;
 export type PrincipalKind = 'AWS' | 'Service' | 'Federated' | 'CanonicalUser';
 
 /** Whom a request comes from, in the forms in which policies name principals. */
@@ -15,7 +18,6 @@ export interface PrincipalIdentity {
   readonly principalId?: string;
   /** `codebuild.amazonaws.com` when a service calls by itself. */
   readonly service?: string;
-  readonly canonicalUser?: string;
   /** ARN of the identity provider that vouches for somebody who asks for a role. */
   readonly federated?: string;
 }
@@ -38,9 +40,8 @@ export function matchPrincipal(element: PrincipalElement, who: PrincipalIdentity
   if (element === '*') return 'everyone';
   if (who.type === 'AWSService') return who.service && element.Service?.includes(who.service) ? 'self' : undefined;
   if (who.type === 'Federated') return who.federated && element.Federated?.includes(who.federated) ? 'self' : undefined;
-  if (who.canonicalUser !== undefined && element.CanonicalUser?.includes(who.canonicalUser)) return 'self';
   const values = element.AWS ?? [];
-  let best: PrincipalMatch | undefined;
+  let best = isNamedCanonically(element, who) ? accountMatch(who) : undefined;
   for (const value of values) {
     const match = matchValue(value, who);
     if (match !== undefined && (best === undefined || RANK[match] < RANK[best])) best = match;
@@ -58,7 +59,22 @@ function matchValue(value: string, who: PrincipalIdentity): PrincipalMatch | und
   if (value === who.principalId) return who.roleArn === undefined ? 'self' : 'role';
   const account = accountOf(value);
   if (account === undefined || account !== who.account) return undefined;
+  return accountMatch(who);
+}
+
+/** How the caller is named by what names his account as a whole. */
+function accountMatch(who: PrincipalIdentity): PrincipalMatch {
   return who.type === 'Root' ? 'self' : 'account';
+}
+
+/** A canonical user is an account, in the way in which S3 names it (IAM User Guide, "AWS JSON policy elements: Principal"). */
+function isNamedCanonically({ CanonicalUser: ids }: PrincipalElementOfKinds, { account }: PrincipalIdentity): boolean {
+  return ids !== undefined && account !== '' && ids.includes(canonicalUserOf(account));
+}
+
+/** The canonical user id of an account: 64 hexadecimal digits. */
+export function canonicalUserOf(account: string): string {
+  return hash('sha256', `canonical user of ${account}`, 'hex');
 }
 
 /**
@@ -73,7 +89,8 @@ export function isExempt(element: PrincipalElement, who: PrincipalIdentity): boo
   const values = element.AWS ?? [];
   if (values.includes('*')) return true;
   if (who.type === 'Anonymous') return false;
-  if (!values.some((value) => accountOf(value) === who.account)) return false;
+  const isAccountNamed = isNamedCanonically(element, who) || values.some((value) => accountOf(value) === who.account);
+  if (!isAccountNamed) return false;
   if (who.type === 'Root') return true;
   return values.includes(who.arn) && (who.roleArn === undefined || values.includes(who.roleArn));
 }

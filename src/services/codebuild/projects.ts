@@ -5,6 +5,7 @@ import { fault, isFault } from '../../kernel/fault.ts';
 import { cursorOf, page } from '../../kernel/page.ts';
 import type { Operation, OperationName } from '../../kernel/service.ts';
 import { requestTagKeys } from '../../kernel/tags.ts';
+import { projectConditions } from './condition-keys.ts';
 import { checkProject, invalid, type ProjectSettings, withDefaults } from './project-rules.ts';
 import { findProject, projectByName, projectOf, projectResource, tagsFrom } from './project-store.ts';
 import { projectArn, projectNameOf } from './resources.ts';
@@ -17,7 +18,7 @@ const PAGE = 100;
 
 export const CreateProject: Op<'CreateProject'> = {
   resource: ({ name }, ctx) => projectArn(ctx, name),
-  conditions: ({ tags }) => requestTagKeys(tagsFrom(tags)),
+  conditions: (input) => ({ ...projectConditions(input), ...requestTagKeys(tagsFrom(input.tags)) }),
   async handle({ name, ...settings }, ctx) {
     const project = withDefaults({ name, ...settings });
     checkProject(project);
@@ -64,7 +65,7 @@ async function requireRole(ctx: Context, project: string, roleArn: string): Prom
 /** Replaces what is given and leaves the rest as it is. */
 export const UpdateProject: Op<'UpdateProject'> = {
   resource: ({ name }, ctx) => projectResource(ctx, name),
-  conditions: ({ tags }) => requestTagKeys(tagsFrom(tags)),
+  conditions: (input) => ({ ...projectConditions(input), ...requestTagKeys(tagsFrom(input.tags)) }),
   async handle({ name: given, ...changes }, ctx) {
     const name = projectNameOf(ctx, given);
     if (changes.serviceRole !== undefined) {

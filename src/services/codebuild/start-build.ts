@@ -7,6 +7,7 @@ import type { Operation, OperationName } from '../../kernel/service.ts';
 import { queueOf } from './build-queue.ts';
 import { type BuildSettings, buildSettings } from './build-settings.ts';
 import { type BuildResult, buildById, buildOf } from './build-store.ts';
+import { buildConditions } from './condition-keys.ts';
 import { buildPhaseChange, buildStateChange } from './events.ts';
 import { type PhaseRecord, Phases } from './phases.ts';
 import { invalid, type ProjectSettings } from './project-rules.ts';
@@ -25,6 +26,7 @@ const TOKEN_MS = 24 * 3_600_000;
 /** Queues a build of a project. Source: CodeBuild API reference, StartBuild. */
 export const StartBuild: Op<'StartBuild'> = {
   resource: ({ projectName }, ctx) => projectResource(ctx, projectName),
+  conditions: buildConditions,
   async handle({ projectName, idempotencyToken, ...input }, ctx) {
     const name = projectNameOf(ctx, projectName);
     const { serviceRoleOverride } = input;

@@ -133,7 +133,8 @@ export const GetPipeline: Op<'GetPipeline'> = {
 
 /** Lists the pipelines by name. */
 export const ListPipelines: Op<'ListPipelines'> = {
-  resource: () => '*',
+  // AWS's denials name all pipelines, not `*`.
+  resource: (_input, ctx) => pipelineArn(ctx, '*'),
   async handle({ nextToken, maxResults: limit = MAX_LISTED }, ctx) {
     const after = cursorOf<string>(ctx, 'ListPipelines', nextToken, invalidToken);
     const rows = await tables(ctx)

@@ -1,4 +1,5 @@
 import type * as sdk from '@aws-sdk/client-eventbridge';
+import { arn } from '../../kernel/arn.ts';
 import type { Operation, OperationName } from '../../kernel/service.ts';
 import { busArn, busResource } from './resources.ts';
 import { DEFAULT_BUS, requireDefaultBus } from './store.ts';
@@ -14,7 +15,7 @@ export const DescribeEventBus: Op<'DescribeEventBus'> = {
 };
 
 export const ListEventBuses: Op<'ListEventBuses'> = {
-  resource: () => '*',
+  resource: (_input, ctx) => arn('events', ctx.region, ctx.account, 'event-bus/*'),
   async handle(input, ctx) {
     const shown = DEFAULT_BUS.startsWith(input.NamePrefix ?? '');
     return { EventBuses: shown ? [{ Name: DEFAULT_BUS, Arn: busArn(ctx) }] : [] };

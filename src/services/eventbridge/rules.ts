@@ -130,7 +130,8 @@ export const DescribeRule: Op<'DescribeRule'> = {
 
 /** Lists the rules by name. */
 export const ListRules: Op<'ListRules'> = {
-  resource: () => '*',
+  // AWS's denials name all rules, not `*`.
+  resource: (_input, ctx) => ruleArn(ctx, '*'),
   async handle(input, ctx) {
     requireDefaultBus(input.EventBusName);
     const limit = input.Limit ?? PAGE;

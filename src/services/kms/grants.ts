@@ -12,7 +12,7 @@ import { canDerive, granteeNames, grantFor } from './grant-rules.ts';
 import { checkGrantTokens, makeGrantToken, readGrantToken } from './grant-tokens.ts';
 import { keyByName, keyRef, namedKeyConditions } from './key-access.ts';
 import { changeKeys, findGrants, type Key } from './key-cache.ts';
-import { callerConditions } from './key-conditions.ts';
+import { callerConditions, contextConditions } from './key-conditions.ts';
 import { onKey } from './key-operations.ts';
 import { specOf } from './key-specs.ts';
 import { keyRow, requireUsable } from './key-states.ts';
@@ -55,6 +55,7 @@ export const CreateGrant: Op<'CreateGrant'> = {
       ...(GranteePrincipal === undefined ? {} : { 'kms:GranteePrincipal': GranteePrincipal }),
       ...(RetiringPrincipal === undefined ? {} : { 'kms:RetiringPrincipal': RetiringPrincipal }),
       ...(Constraints === undefined ? {} : { 'kms:GrantConstraintType': Object.keys(Constraints) }),
+      ...contextConditions(Constraints?.EncryptionContextEquals ?? Constraints?.EncryptionContextSubset),
       'kms:GrantIsForAWSResource': isForService(ctx),
     };
   },

@@ -32,10 +32,15 @@ export function keyConditions(
     if (key.multi_region !== null) keys['kms:MultiRegionKeyType'] = key.multi_region;
     if (key.aliases.length > 0) keys['kms:ResourceAliases'] = [...key.aliases];
   }
-  if (context !== undefined) {
-    const pairs = Object.entries(context);
-    if (pairs.length > 0) keys['kms:EncryptionContextKeys'] = pairs.map(([key]) => key);
-    for (const [key, value] of pairs) keys[`kms:EncryptionContext:${key}`] = value;
-  }
-  return keys;
+  return { ...keys, ...contextConditions(context) };
+}
+
+/** Condition keys of an encryption context: that of a call, or the one that a grant demands of calls. */
+export function contextConditions(context: EncryptionContext = {}): ConditionKeys {
+  const names = Object.keys(context);
+  if (names.length === 0) return {};
+  return {
+    'kms:EncryptionContextKeys': names,
+    ...Object.fromEntries(names.map((name) => [`kms:EncryptionContext:${name}`, context[name]!])),
+  };
 }

@@ -10,7 +10,7 @@ import { bucketByName } from './find-bucket.ts';
 import { discardParts } from './garbage.ts';
 import { checksumStored } from './get-object.ts';
 import { checkWriteConditions, quoted, type Written, writtenMembers } from './put-object.ts';
-import { conditionKeys, objectResource } from './resources.ts';
+import { creatingKeys, objectResource } from './resources.ts';
 import type { StoredHeaders } from './stored-headers.ts';
 import type { ObjectTable, PartTable, Tables, UploadTable } from './tables.ts';
 import { checksumPlan, MAX_OBJECT_BYTES, MAX_PARTS, MIN_PART_BYTES, partsOf, uploadById } from './uploads.ts';
@@ -23,7 +23,7 @@ type Input = Parameters<Op<'CompleteMultipartUpload'>['handle']>[0];
 export const CompleteMultipartUpload: Op<'CompleteMultipartUpload'> = {
   resource: objectResource,
   action: 's3:PutObject',
-  conditions: conditionKeys,
+  conditions: creatingKeys,
   dataEvent: true,
   async handle(input, ctx) {
     const bucket = await bucketByName(ctx, input);

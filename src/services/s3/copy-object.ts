@@ -9,7 +9,7 @@ import { checksumStored } from './get-object.ts';
 import { newAccess } from './new-access.ts';
 import { checkWriteConditions, commitObject, quoted, writtenMembers } from './put-object.ts';
 import { piecesOf, readContent } from './read-content.ts';
-import { conditionKeys, objectRef, objectResource, objectTags } from './resources.ts';
+import { creatingKeys, objectRef, objectResource, objectTags } from './resources.ts';
 import { storeContent } from './store-content.ts';
 import { headersOf, metadataOf, refuseWishes, type StoredHeaders, taggingOf } from './stored-headers.ts';
 import type { ObjectTable } from './tables.ts';
@@ -21,7 +21,7 @@ type Op<N extends OperationName<typeof sdk>> = Operation<typeof sdk, N>;
 export const CopyObject: Op<'CopyObject'> = {
   resource: objectResource,
   action: 's3:PutObject',
-  conditions: conditionKeys,
+  conditions: creatingKeys,
   dataEvent: true,
   async handle(input, ctx) {
     refuseWishes(input);

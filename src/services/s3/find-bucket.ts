@@ -1,6 +1,6 @@
-import { hash } from 'node:crypto';
 import type { CompiledPolicy } from '../../kernel/auth/policy-grammar.ts';
 import { parsePolicy } from '../../kernel/auth/policy-grammar.ts';
+import { canonicalUserOf } from '../../kernel/auth/principals.ts';
 import type { Context, Tx } from '../../kernel/context.ts';
 import { commonFault } from '../../kernel/wire/errors.ts';
 import { noSuchBucket } from './faults.ts';
@@ -31,7 +31,7 @@ export function objectArn(bucket: string, key: string): string {
 
 /** An account as S3 names it: its canonical user id, 64 hexadecimal digits. */
 export function ownerOf(account: string): { ID: string } {
-  return { ID: hash('sha256', `canonical user of ${account}`, 'hex') };
+  return { ID: canonicalUserOf(account) };
 }
 
 /** Finds a bucket. */

@@ -13,7 +13,7 @@ import { newAccess } from './new-access.ts';
 import { claimsOf, dropRefused, quoted } from './put-object.ts';
 import { readCopyRange } from './range.ts';
 import { piecesOf, readContent } from './read-content.ts';
-import { conditionKeys, objectRef, objectResource, objectTags } from './resources.ts';
+import { objectRef, objectResource, objectTags, partKeys } from './resources.ts';
 import { type Body, MAX_UPLOAD_BYTES, type StoredContent, storeContent } from './store-content.ts';
 import { headersOf, metadataOf, refuseWishes, taggingOf } from './stored-headers.ts';
 import type { BucketTable, PartTable, Tables, UploadTable } from './tables.ts';
@@ -29,7 +29,7 @@ const ABORT_RULE = 'slipway-abandoned-uploads';
 export const CreateMultipartUpload: Op<'CreateMultipartUpload'> = {
   resource: objectResource,
   action: 's3:PutObject',
-  conditions: conditionKeys,
+  conditions: partKeys,
   dataEvent: true,
   async handle(input, ctx) {
     refuseWishes(input);
@@ -90,6 +90,7 @@ export function abortMembers(upload: UploadTable, bucket: BucketTable): { AbortD
 export const UploadPart: Op<'UploadPart'> = {
   resource: objectResource,
   action: 's3:PutObject',
+  conditions: partKeys,
   dataEvent: true,
   async handle(input, ctx) {
     checkPartNumber(input.PartNumber);
@@ -115,7 +116,7 @@ export const UploadPart: Op<'UploadPart'> = {
 export const UploadPartCopy: Op<'UploadPartCopy'> = {
   resource: objectResource,
   action: 's3:PutObject',
-  conditions: conditionKeys,
+  conditions: partKeys,
   dataEvent: true,
   async handle(input, ctx) {
     checkPartNumber(input.PartNumber);

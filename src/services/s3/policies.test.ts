@@ -44,6 +44,39 @@ test('who may what', async (t) => {
     assert.equal(await textOf(await s3.getObject({ Bucket, Key: 'private/note' })), 'for some');
   });
 
+  await t.test('a canonical user is his account: its policies still decide', async () => {
+    const { Owner } = await s3.listBuckets({});
+    const other = await server.account('partner');
+    const theirs = (await other.root.s3.listBuckets({})).Owner!.ID!;
+    const statement = { Effect: 'Allow', Action: 's3:GetObject', Resource: `${arn}/*` };
+    await putPolicy({ ...statement, Principal: { CanonicalUser: [Owner!.ID!, theirs] } });
+    const nobody = (await server.user('unnamed', allow('s3:ListBucket', arn))).s3;
+    await refused(nobody.getObject({ Bucket, Key: 'private/note' }), 'AccessDenied', 403);
+    assert.equal(await textOf(await other.root.s3.getObject({ Bucket, Key: 'private/note' })), 'for some');
+    await putPolicy({ ...statement, Effect: 'Deny', Principal: { CanonicalUser: theirs } });
+    await refused(other.root.s3.getObject({ Bucket, Key: 'private/note' }), 'AccessDenied', 403);
+    assert.equal(await textOf(await s3.getObject({ Bucket, Key: 'private/note' })), 'for some');
+  });
+
+  await t.test('conditional writes can be demanded of what makes an object, not of parts', async () => {
+    await putPolicy({
+      Effect: 'Deny',
+      Principal: '*',
+      Action: 's3:PutObject',
+      Resource: `${arn}/*`,
+      Condition: { Null: { 's3:if-none-match': 'true' }, Bool: { 's3:ObjectCreationOperation': 'true' } },
+    });
+    await refused(s3.putObject({ Bucket, Key: 'once', Body: 'x' }), 'AccessDenied', 403);
+    await s3.putObject({ Bucket, Key: 'once', Body: 'x', IfNoneMatch: '*' });
+    const { UploadId } = await s3.createMultipartUpload({ Bucket, Key: 'parts' });
+    const upload = { Bucket, Key: 'parts', UploadId };
+    const { ETag } = await s3.uploadPart({ ...upload, PartNumber: 1, Body: 'x' });
+    const MultipartUpload = { Parts: [{ PartNumber: 1, ETag }] };
+    await refused(s3.completeMultipartUpload({ ...upload, MultipartUpload }), 'AccessDenied', 403);
+    await s3.completeMultipartUpload({ ...upload, MultipartUpload, IfNoneMatch: '*' });
+    await s3.deleteBucketPolicy({ Bucket });
+  });
+
   await t.test('who may not list does not learn which keys are missing', async () => {
     const reader = (await server.user('peeker', allow('s3:GetObject', `${arn}/*`))).s3;
     const error = await refused(reader.getObject({ Bucket, Key: 'absent' }), 'AccessDenied', 403);

@@ -10,7 +10,7 @@ import { type BucketInput, bucketByName } from './find-bucket.ts';
 import { expirationHeader } from './lifecycle-rules.ts';
 import { newAccess } from './new-access.ts';
 import { names } from './preconditions.ts';
-import { conditionKeys, objectRef, objectResource, objectTags } from './resources.ts';
+import { creatingKeys, objectRef, objectResource, objectTags } from './resources.ts';
 import { type Body, type Claims, storeContent } from './store-content.ts';
 import { headersOf, metadataOf, refuseWishes, taggingOf } from './stored-headers.ts';
 import type { BucketTable, ObjectTable } from './tables.ts';
@@ -21,7 +21,7 @@ type Op<N extends OperationName<typeof sdk>> = Operation<typeof sdk, N>;
 /** Stores an object. Nothing of it is visible before every byte is durable and is what the client said it would be. */
 export const PutObject: Op<'PutObject'> = {
   resource: objectResource,
-  conditions: conditionKeys,
+  conditions: creatingKeys,
   dataEvent: true,
   async handle(input, ctx) {
     refuseWishes(input);

@@ -201,6 +201,15 @@ export function conditionKeys(input: KeyInput): ConditionKeys {
   return keys;
 }
 
+/** The same for a call that makes an object, and for one of those by which an upload in parts comes to it. */
+export function creatingKeys(input: KeyInput): ConditionKeys {
+  return { ...conditionKeys(input), 's3:ObjectCreationOperation': 'true' };
+}
+
+export function partKeys(input: KeyInput): ConditionKeys {
+  return { ...conditionKeys(input), 's3:ObjectCreationOperation': 'false' };
+}
+
 /** Condition keys of the tags that a request gives an object. */
 export function objectTags(tags: Readonly<Record<string, string>>): ConditionKeys {
   const keys: Record<string, string | string[]> = {};
