@@ -33,7 +33,7 @@ const MAX_COMMAND_BYTES = 4_096;
  * may push.
  * @throws {GitFailure} `bad-request`.
  */
-export async function readPushRequest(reader: PacketReader): Promise<PushRequest> {
+export async function readPushRequest(reader: PacketReader, maxCommands = MAX_COMMANDS): Promise<PushRequest> {
   const request: PushRequest = { commands: [], reportStatus: false, sideBand: false, atomic: false, quiet: false };
   let shallowLines = 0;
   for (let packet = await reader.next(); packet !== 'flush'; packet = await reader.next()) {
@@ -47,8 +47,8 @@ export async function readPushRequest(reader: PacketReader): Promise<PushRequest
     }
     if (request.commands.length === 0) readCapabilities(packet, request);
     request.commands.push(readCommand(packet));
-    if (request.commands.length > MAX_COMMANDS) {
-      throw new GitFailure('bad-request', `a push may change at most ${MAX_COMMANDS} references`);
+    if (request.commands.length > maxCommands) {
+      throw new GitFailure('bad-request', `a push may change at most ${maxCommands} references`);
     }
   }
   return request;

@@ -16,6 +16,8 @@ import type { PackRecord } from './truth.ts';
 export interface PackLimits {
   maxPackBytes: number;
   maxObjectBytes: number;
+  /** Of one commit: people, dates, parents and message. Null has no limit of its own. */
+  maxCommitBytes: number | null;
   /** Processor time that any pack may cost; more comes with every byte of it. */
   cpuBaseMs: number;
 }
@@ -23,6 +25,7 @@ export interface PackLimits {
 export const DEFAULT_PACK_LIMITS: PackLimits = {
   maxPackBytes: 2 * 1024 ** 3,
   maxObjectBytes: 2 * 1024 ** 3,
+  maxCommitBytes: null,
   cpuBaseMs: 5_000,
 };
 
@@ -132,12 +135,16 @@ async function receiveBytes(
   early: EarlyBlob | null,
   { limits, signal }: { limits: PackLimits; signal?: AbortSignal | undefined },
 ): Promise<PackBytes> {
-  const { maxPackBytes, maxObjectBytes, cpuBaseMs } = limits;
+  const { maxPackBytes, maxObjectBytes, maxCommitBytes, cpuBaseMs } = limits;
   const tee = early === null ? {} : { tee: early };
   const received = await quarantine.indexPack(body.all(), { maxPackBytes, cpuBaseMs, signal, ...tee });
   const { size } = await stat(quarantine.files.pack);
   const index = await PackIndex.read(quarantine.files.index);
-  if (await holdsObjectLargerThan(quarantine.files.pack, size, index, maxObjectBytes)) {
+  const path = quarantine.files.pack;
+  if (maxCommitBytes !== null && (await holdsObjectLargerThan(path, size, index, maxCommitBytes, 'commit'))) {
+    throw new GitFailure('pack-too-large', `the metadata of a commit is larger than ${maxCommitBytes} bytes`);
+  }
+  if (await holdsObjectLargerThan(path, size, index, maxObjectBytes)) {
     throw new GitFailure('pack-too-large', `a file is larger than ${maxObjectBytes} bytes`);
   }
   // git appends the objects that a thin pack left out; a pack of the same size is the same pack.

@@ -12,6 +12,8 @@ const MAX_DEFLATE_RATIO = 1_032;
 /** A pack ends with its own checksum. */
 const TRAILER_BYTES = 20;
 const MAX_HEADER_BYTES = 12;
+const TYPE_BITS = 0x70;
+const COMMIT_BITS = 0x10;
 
 /** A pack's version 2 index (gitformat-pack), which git has written. */
 export class PackIndex {
@@ -74,13 +76,14 @@ export class PackIndex {
 
 /**
  * True when an object that is stored whole declares more than `capBytes`. Only entries long enough to hold such an
- * object are looked at. Objects stored as differences are bounded by the memory that git gets to rebuild them.
+ * object are looked at, and only commits where `type` says so. Objects stored as differences are bounded by the memory that git gets to rebuild them.
  */
 export async function holdsObjectLargerThan(
   packPath: string,
   packBytes: number,
   index: PackIndex,
   capBytes: number,
+  type?: 'commit',
 ): Promise<boolean> {
   const least = capBytes / MAX_DEFLATE_RATIO;
   if (packBytes < least) return false;
@@ -91,6 +94,7 @@ export async function holdsObjectLargerThan(
       const end = offsets[entry + 1] ?? packBytes - TRAILER_BYTES;
       if (end - offset < least) continue;
       const { buffer } = await file.read(Buffer.alloc(MAX_HEADER_BYTES), 0, MAX_HEADER_BYTES, offset);
+      if (type === 'commit' && (buffer[0]! & TYPE_BITS) !== COMMIT_BITS) continue;
       if (declaredSize(buffer) > capBytes) return true;
     }
     return false;

@@ -13,6 +13,8 @@ export interface PushRules {
   /** The transaction; must not use the repository. */
   commit: CommitChange;
   limits?: PackLimits;
+  /** References that one push may change; AWS's 4,000 by default. */
+  maxReferences?: number;
 }
 
 /** An empty pack: signature, version 2, no objects, checksum. */
@@ -35,7 +37,7 @@ export async function receivePack(
   out: { write(bytes: Uint8Array): void; report(error: unknown): void; signal?: AbortSignal },
 ): Promise<void> {
   const reader = new PacketReader(input);
-  const request = await readPushRequest(reader);
+  const request = await readPushRequest(reader, rules.maxReferences);
   if (request.commands.length === 0) return;
   const alive = keepAlive(repository, request, out);
   let answer: Buffer[];

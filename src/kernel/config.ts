@@ -24,6 +24,16 @@ export interface Config {
   gitCache: string;
   /** Days that objects stay in a repository after the last reference to them has gone; null to keep them for ever. */
   gitCollectAfterDays: number | null;
+  /** Repositories in an account and region. */
+  maxRepositories: number;
+  /** References that one push may change. */
+  gitMaxPushReferences: number;
+  /** Largest pack of one push. */
+  gitMaxPushMib: number;
+  /** Largest file that a push may bring. */
+  gitMaxFileMib: number;
+  /** Largest commit object that a push may bring; null without a limit. */
+  gitMaxCommitMib: number | null;
   /** The key that seals all others: base64 of 32 bytes, or empty to keep it in the data folder. */
   rootKey: string;
   /** ARN of a key of an external KMS under which the root key is kept, or empty. */
@@ -131,6 +141,23 @@ export const SETTINGS = [
     '14',
     'days that objects stay in a repository after the last branch or tag that led to them has gone, or off to keep them',
     (value) => (value === 'off' ? null : whole(0, 3650)(value)),
+  ),
+  setting('maxRepositories', 'max-repositories', '5000', 'repositories in an account and region', whole(1, 1_000_000)),
+  setting(
+    'gitMaxPushReferences',
+    'git-max-push-references',
+    '4000',
+    'branches and tags that one push may change',
+    whole(1, 100_000),
+  ),
+  setting('gitMaxPushMib', 'git-max-push-mib', '2048', 'largest pack of one push, in MiB', whole(1, 1_048_576)),
+  setting('gitMaxFileMib', 'git-max-file-mib', '2048', 'largest file that a push may bring, in MiB', whole(1, 2048)),
+  setting(
+    'gitMaxCommitMib',
+    'git-max-commit-mib',
+    'off',
+    'largest commit object (people, dates, parents, message) that a push may bring, in MiB, or off',
+    (value) => (value === 'off' ? null : whole(1, 2048)(value)),
   ),
   setting('rootKey', 'root-key', '', 'key that seals all others, base64 of 32 bytes; a file when empty', rootKey),
   setting(

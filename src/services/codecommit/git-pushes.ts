@@ -1,4 +1,5 @@
 import type { PushCommand } from '../../git/commands.ts';
+import { DEFAULT_PACK_LIMITS, type PackLimits } from '../../git/incoming-pack.ts';
 import type { PushRules } from '../../git/receive-pack.ts';
 import type { RepositoryChange } from '../../git/truth.ts';
 import type { Context, RecordedEvent } from '../../kernel/context.ts';
@@ -15,6 +16,8 @@ export class GitPushes implements PushRules {
   readonly #resource: ResourceRef;
   readonly #record: (more: Partial<RecordedEvent>) => RecordedEvent;
   #isRecorded = false;
+  readonly limits: PackLimits;
+  readonly maxReferences: number;
 
   constructor(
     ctx: Context,
@@ -26,6 +29,8 @@ export class GitPushes implements PushRules {
     this.#repository = repository;
     this.#resource = resource;
     this.#record = record;
+    this.limits = limitsOf(ctx);
+    this.maxReferences = ctx.config.gitMaxPushReferences;
   }
 
   /** Each reference must be allowed by itself; a refusal names the policy's words for it. */
@@ -66,4 +71,16 @@ export class GitPushes implements PushRules {
     const [errorMessage] = refused.values();
     this.#ctx.record(this.#record({ requestParameters: { references }, errorCode: 'AccessDenied', errorMessage }));
   }
+}
+
+const MIB = 1024 ** 2;
+
+/** What the settings say about the size of one push. */
+function limitsOf({ config }: Context): PackLimits {
+  return {
+    ...DEFAULT_PACK_LIMITS,
+    maxPackBytes: config.gitMaxPushMib * MIB,
+    maxObjectBytes: config.gitMaxFileMib * MIB,
+    maxCommitBytes: config.gitMaxCommitMib === null ? null : config.gitMaxCommitMib * MIB,
+  };
 }

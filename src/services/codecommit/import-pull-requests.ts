@@ -11,6 +11,7 @@ import { type PullRequestBundle, readBundle } from './import-bundle.ts';
 import { type ImportedRows, numberOf, rowsOf } from './import-rows.ts';
 import { repositoryResource } from './resources.ts';
 import { type PullRequestRow, reviews } from './review-tables.ts';
+import { mentionObjects } from './roots.ts';
 import { repositoryByName } from './store.ts';
 import type { RepositoryRow } from './tables.ts';
 
@@ -126,6 +127,8 @@ async function importPullRequest(
       if (present !== undefined) await remove(tx, id);
       const rows = rowsOf(repository, id, bundle, await nextSequence(tx, repository.id));
       await insert(tx, rows);
+      // The commits may come later than the reviews of them.
+      await mentionObjects(tx, repository.id, null);
       await countUp(tx, repository, number);
       const { activity_at } = rows.pullRequest;
       const imported_by = 'arn' in ctx.caller ? ctx.caller.arn : ctx.account;

@@ -15,8 +15,6 @@ import { removeRepository } from './upkeep.ts';
 
 type Op<N extends OperationName<typeof sdk>> = Operation<typeof sdk, N>;
 
-/** AWS's quota of repositories in an account and region. */
-const MAX_REPOSITORIES = 5_000;
 const MAX_BATCH = 100;
 /** AWS does not say how many repositories a page holds. */
 const PAGE = 1_000;
@@ -70,8 +68,9 @@ async function checkQuota(tx: Tx, ctx: Context): Promise<void> {
     .where('account', '=', ctx.account)
     .where('region', '=', ctx.region)
     .executeTakeFirstOrThrow();
-  if (Number(count) >= MAX_REPOSITORIES) {
-    throw fault(sdk.RepositoryLimitExceededException, `The limit of ${MAX_REPOSITORIES} repositories is reached.`);
+  const most = ctx.config.maxRepositories;
+  if (Number(count) >= most) {
+    throw fault(sdk.RepositoryLimitExceededException, `The limit of ${most} repositories is reached.`);
   }
 }
 

@@ -120,16 +120,16 @@ async function reviewedObjects(ctx: Context, repositoryId: string): Promise<Set<
 }
 
 /**
- * Notes that a row of this transaction names an object that was looked at under `collections`. References need no note:
- * they have their own.
+ * Notes that a row of this transaction names an object that was looked at under `collections`; null where nobody looked.
+ * References need no note: they have their own.
  * @throws {GitFailure} `collected` when objects were taken out since
  */
-export async function mentionObjects(tx: Tx, repositoryId: string, collections: number): Promise<void> {
-  const { numUpdatedRows } = await tables(tx)
+export async function mentionObjects(tx: Tx, repositoryId: string, collections: number | null): Promise<void> {
+  const mention = tables(tx)
     .updateTable('codecommit_repositories')
     .set((e) => ({ mentions: e('mentions', '+', 1) }))
     .where('id', '=', repositoryId)
-    .where('collections', '=', collections)
-    .executeTakeFirst();
-  if (numUpdatedRows === 0n) throw collected();
+    .$if(collections !== null, (update) => update.where('collections', '=', collections!));
+  const { numUpdatedRows } = await mention.executeTakeFirst();
+  if (numUpdatedRows === 0n && collections !== null) throw collected();
 }
