@@ -55,13 +55,16 @@ export async function run(argv: string[]): Promise<void> {
   )
     .option('--without-keys', 'leave out what opens the data; keep that elsewhere')
     .action(async (folder: string, options) => {
-      const { backup } = await import('./backup.ts');
+      const { backup } = await import('./backup/backup.ts');
       await backup(configOf(options), folder, { keys: options.withoutKeys !== true });
     });
   withSettings(
-    program.command('restore').argument('<folder>').description('make an empty data folder what a backup holds'),
+    program
+      .command('restore')
+      .argument('<folder>')
+      .description('make an empty data folder, and an empty database, what a backup holds'),
   ).action(async (folder: string, options) => {
-    const { restore } = await import('./backup.ts');
+    const { restore } = await import('./backup/backup.ts');
     await restore(configOf(options), folder);
   });
   addAccountCommands(program);

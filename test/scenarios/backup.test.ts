@@ -2,10 +2,11 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { promisify } from 'node:util';
 import type { GetCommitOutput } from '@aws-sdk/client-codecommit';
-import { startServer, temporaryFolder } from '../harness.ts';
+import { cleanUp, startServer, temporaryFolder } from '../harness.ts';
+import { ownDatabase } from '../postgres.ts';
 
 const run = promisify(execFile);
 const MAIN = new URL('../../src/main.ts', import.meta.url).pathname;
@@ -16,27 +17,43 @@ const failure = (running: Promise<unknown>) =>
     (error: { stderr: string }) => error.stderr,
   );
 
+type Settings = { data: string; databaseUrl: string };
+
+/** What names an installation on the command line. */
+const at = ({ data, databaseUrl }: Settings) => ['--data', data, '--database-url', databaseUrl];
+
+/** Where nothing is yet, on the dialect of another installation. */
+async function freshPlace(t: TestContext, { databaseUrl }: { databaseUrl: string }): Promise<Settings> {
+  const data = join(await temporaryFolder(t), 'data');
+  if (databaseUrl === '') return { data, databaseUrl };
+  const database = (await ownDatabase())!;
+  cleanUp(t, () => database.drop());
+  return { data, databaseUrl: database.url };
+}
+
 test('a backup taken while commits and objects come in restores everything that was acknowledged before it', async (t) => {
   const data = join(await temporaryFolder(t), 'data');
   const server = await startServer(t, { settings: { data } });
-  if (server.config.databaseUrl !== '') {
-    t.skip('the data is in PostgreSQL');
-    return;
-  }
+  const where = at(server.config);
   const { codecommit, kms, s3 } = server.root_;
   const { KeyMetadata: key } = await kms.createKey({});
   const { CiphertextBlob } = await kms.encrypt({ KeyId: key!.KeyId!, Plaintext: Buffer.from('sealed') });
   await codecommit.createRepository({ repositoryName: 'app', kmsKeyId: key!.KeyId! });
   await s3.createBucket({ Bucket: 'things' });
   const acknowledged: { tip: string; objects: string[] } = { tip: '', objects: [] };
-  let at = 0;
+  let count = 0;
   const work = async () => {
-    at += 1;
+    count += 1;
     const parent = acknowledged.tip === '' ? {} : { parentCommitId: acknowledged.tip };
-    const put = { repositoryName: 'app', branchName: 'main', filePath: `f${at}`, fileContent: Buffer.from(`${at}`) };
+    const put = {
+      repositoryName: 'app',
+      branchName: 'main',
+      filePath: `f${count}`,
+      fileContent: Buffer.from(`${count}`),
+    };
     acknowledged.tip = (await codecommit.putFile({ ...put, ...parent })).commitId!;
-    await s3.putObject({ Bucket: 'things', Key: `k${at}`, Body: `object ${at}` });
-    acknowledged.objects.push(`k${at}`);
+    await s3.putObject({ Bucket: 'things', Key: `k${count}`, Body: `object ${count}` });
+    acknowledged.objects.push(`k${count}`);
   };
   for (let i = 0; i < 5; i += 1) await work();
   const before = structuredClone(acknowledged);
@@ -45,34 +62,52 @@ test('a backup taken while commits and objects come in restores everything that 
     while (!isOver) await work();
   })();
   const target = join(await temporaryFolder(t), 'backup');
-  await slipway('backup', target, '--data', data);
+  await slipway('backup', target, ...where);
   isOver = true;
   await busy;
-  assert.match(await failure(slipway('backup', target, '--data', data)), /is not empty/);
+  assert.match(await failure(slipway('backup', target, ...where)), /is not empty/);
   assert.equal(
     (await readdir(data)).some((name) => name.startsWith('backup-')),
     false,
   );
 
-  const copy = join(await temporaryFolder(t), 'copy');
-  await slipway('restore', target, '--data', copy);
-  assert.match(await failure(slipway('restore', target, '--data', copy)), /is not empty/);
-  const restored = await startServer(t, { settings: { data: copy } });
-  assert.equal(restored.root.accessKeyId, server.root.accessKeyId);
-  const { branch } = await restored.root_.codecommit.getBranch({ repositoryName: 'app', branchName: 'main' });
-  const history = new Set<string>();
-  for (let id: string | undefined = branch!.commitId!; id !== undefined; ) {
-    history.add(id);
-    const found: GetCommitOutput = await restored.root_.codecommit.getCommit({ repositoryName: 'app', commitId: id });
-    id = found.commit!.parents![0];
+  const check = async (settings: Settings) => {
+    const restored = await startServer(t, { settings });
+    assert.equal(restored.root.accessKeyId, server.root.accessKeyId);
+    const { branch } = await restored.root_.codecommit.getBranch({ repositoryName: 'app', branchName: 'main' });
+    const history = new Set<string>();
+    for (let id: string | undefined = branch!.commitId!; id !== undefined; ) {
+      history.add(id);
+      const found: GetCommitOutput = await restored.root_.codecommit.getCommit({ repositoryName: 'app', commitId: id });
+      id = found.commit!.parents![0];
+    }
+    assert.ok(history.has(before.tip), 'every acknowledged commit is there');
+    for (const objectKey of before.objects) {
+      const { Body } = await restored.root_.s3.getObject({ Bucket: 'things', Key: objectKey });
+      assert.equal(await Body!.transformToString(), `object ${objectKey.slice(1)}`);
+    }
+    const { Plaintext } = await restored.root_.kms.decrypt({ CiphertextBlob });
+    assert.equal(Buffer.from(Plaintext!).toString(), 'sealed');
+    return restored;
+  };
+  const copy = await freshPlace(t, server.config);
+  await slipway('restore', target, ...at(copy));
+  assert.match(await failure(slipway('restore', target, ...at(copy))), /is not empty/);
+  await check(copy);
+
+  if (server.config.databaseUrl !== '') {
+    // From one dialect to the other, and back.
+    const inSqlite = await freshPlace(t, { databaseUrl: '' });
+    await slipway('restore', target, ...at(inSqlite));
+    await check(inSqlite);
+    const second = join(await temporaryFolder(t), 'second');
+    await slipway('backup', second, ...at(inSqlite));
+    const inPostgres = await freshPlace(t, server.config);
+    await slipway('restore', second, ...at(inPostgres));
+    await check(inPostgres);
+    const used = { ...(await freshPlace(t, { databaseUrl: '' })), databaseUrl: server.config.databaseUrl };
+    assert.match(await failure(slipway('restore', second, ...at(used))), /The database is not empty/);
   }
-  assert.ok(history.has(before.tip), 'every acknowledged commit is there');
-  for (const objectKey of before.objects) {
-    const { Body } = await restored.root_.s3.getObject({ Bucket: 'things', Key: objectKey });
-    assert.equal(await Body!.transformToString(), `object ${objectKey.slice(1)}`);
-  }
-  const { Plaintext } = await restored.root_.kms.decrypt({ CiphertextBlob });
-  assert.equal(Buffer.from(Plaintext!).toString(), 'sealed');
 
   // A byte that was changed, and a file that is gone, are found before anything is made.
   const names = Object.keys(JSON.parse(await readFile(join(target, 'manifest.json'), 'utf8')).files);
@@ -80,25 +115,21 @@ test('a backup taken while commits and objects come in restores everything that 
   const bytes = await readFile(join(target, blob));
   bytes[0]! ^= 1;
   await writeFile(join(target, blob), bytes);
-  const other = join(await temporaryFolder(t), 'other');
-  assert.match(await failure(slipway('restore', target, '--data', other)), /The backup is damaged/);
+  const other = await freshPlace(t, server.config);
+  assert.match(await failure(slipway('restore', target, ...at(other))), /The backup is damaged/);
   await rm(join(target, blob));
-  assert.match(await failure(slipway('restore', target, '--data', other)), /The backup is damaged/);
-  await assert.rejects(readdir(other));
+  assert.match(await failure(slipway('restore', target, ...at(other))), /The backup is damaged/);
+  await assert.rejects(readdir(other.data));
 });
 
 test('without keys a backup holds nothing that opens it', async (t) => {
   const data = join(await temporaryFolder(t), 'data');
   const server = await startServer(t, { settings: { data } });
-  if (server.config.databaseUrl !== '') {
-    t.skip('the data is in PostgreSQL');
-    return;
-  }
   const target = join(await temporaryFolder(t), 'backup');
-  await slipway('backup', target, '--data', data, '--without-keys');
+  await slipway('backup', target, ...at(server.config), '--without-keys');
   assert.deepEqual(
     (await readdir(target)).sort().filter((name) => !name.startsWith('blobs')),
-    ['manifest.json', 'slipway.db'],
+    ['manifest.json', server.config.databaseUrl === '' ? 'slipway.db' : 'rows.jsonl.gz'],
   );
   const nowhere = join(await temporaryFolder(t), 'none');
   assert.match(await failure(slipway('backup', join(target, 'x'), '--data', nowhere)), /There is no installation/);

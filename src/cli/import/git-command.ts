@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { createInterface } from 'node:readline';
+import { linesOf } from '../lines.ts';
 
 /** What git gets beside its arguments. Secrets go here: arguments can be read by every process of the machine. */
 export type GitEnvironment = Record<string, string>;
@@ -84,7 +84,7 @@ export class Git {
       first.stdout.pipe(last.stdin);
       running.unshift(first);
     }
-    for await (const line of createInterface({ input: last.stdout })) options.onLine?.(line);
+    for await (const line of linesOf(last.stdout)) options.onLine?.(line);
     for (const { ended } of running) await ended;
     return last.ended;
   }

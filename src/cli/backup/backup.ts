@@ -3,15 +3,21 @@ import { createReadStream } from 'node:fs';
 import { type FileHandle, link, mkdir, open, readdir, readFile, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { backup as copyDatabase, DatabaseSync } from 'node:sqlite';
-import type { Config } from '../kernel/config.ts';
-import { takeDataFolder } from '../kernel/store/data-folder.ts';
-import { syncFolder } from '../kernel/store/durable-file.ts';
-import { UsageError } from './usage-error.ts';
+import type { Config } from '../../kernel/config.ts';
+import { takeDataFolder } from '../../kernel/store/data-folder.ts';
+import { Database } from '../../kernel/store/database.ts';
+import { syncFolder } from '../../kernel/store/durable-file.ts';
+import { UsageError } from '../usage-error.ts';
+import { fillDatabase, openEmpty } from './fill.ts';
+import { postgresSnapshot, type Rows, readRows, sqliteRows, writeRows } from './rows.ts';
 
 const DATABASE = 'slipway.db';
+/** The rows of an installation on PostgreSQL, in a form that both dialects take: see `rows.ts`. */
+const ROWS = 'rows.jsonl.gz';
 const BLOBS = 'blobs';
 const MANIFEST = 'manifest.json';
-const FORMAT = 1;
+/** 1: `slipway.db`. 2: `rows.jsonl.gz`. */
+const FORMATS = [1, 2];
 /** What opens the rest; whoever has these and the backup has everything. */
 const KEYS = ['root.key', 'root.key.wrapped', 'root.key.check', 'root-credentials.json', 'ssh_host_ed25519_key'];
 
@@ -22,27 +28,30 @@ interface Manifest {
   files: Record<string, string>;
 }
 
+/** A look at the rows of one moment, and every blob that they name under a second name. */
+interface View {
+  readonly format: number;
+  /** Name of the file with the rows. */
+  readonly file: string;
+  /** Writes them. @returns the file's SHA-256 */
+  write(path: string): Promise<string>;
+  close(): void | Promise<void>;
+}
+
 /**
- * Copies an installation on SQLite into a new folder, also while a server works on it: its writers wait only until every
- * blob has a second name and the database a snapshot, so rows and bytes are of one moment.
+ * Copies an installation into a new folder, also while a server works on it. On SQLite its writers wait only until every
+ * blob has a second name and the database a snapshot; on PostgreSQL nobody waits, and bytes that are no longer named stay for
+ * longer than it takes to name them a second time.
  * @param options.keys false leaves out what opens the data; keep it elsewhere, or nothing can be restored.
  * @throws UsageError when the folder is not empty or the data is not there
  */
 export async function backup(config: Config, target: string, options: { keys: boolean }): Promise<void> {
-  if (config.databaseUrl !== '') {
-    throw new UsageError(
-      'This installation keeps its rows in PostgreSQL: copy them with pg_dump, then the blobs folder.',
-    );
-  }
   await requireEmpty(target);
   const staging = join(config.data, `backup-${process.pid}`);
-  const snapshot = await takeSnapshot(config.data, staging);
+  const view = config.databaseUrl === '' ? await viewSqlite(config.data, staging) : await viewPostgres(config, staging);
   const files: Record<string, string> = {};
   try {
-    const database = join(target, DATABASE);
-    await copyDatabase(snapshot, database);
-    await sync(database);
-    files[DATABASE] = await hashOf(database);
+    files[view.file] = await view.write(join(target, view.file));
     for (const blob of await filesIn(staging)) {
       files[`${BLOBS}/${blob}`] = await copy(join(staging, blob), join(target, BLOBS, blob));
     }
@@ -50,30 +59,42 @@ export async function backup(config: Config, target: string, options: { keys: bo
       files[name] = await copy(join(config.data, name), join(target, name));
     }
   } finally {
-    snapshot.close();
+    await view.close();
     await rm(staging, { recursive: true, force: true });
   }
-  const manifest: Manifest = { format: FORMAT, createdAt: new Date().toISOString(), files };
+  const manifest: Manifest = { format: view.format, createdAt: new Date().toISOString(), files };
   await write(join(target, MANIFEST), `${JSON.stringify(manifest, null, 1)}\n`);
   await syncFolders(target);
   process.stdout.write(`${Object.keys(files).length} files are in ${target}\n`);
 }
 
 /**
- * Makes a data folder out of a backup; each file is held against its hash. @throws UsageError when the data folder is not
- * empty, or the backup is not whole
+ * Makes a data folder, and the rows in the database of the settings, out of a backup; each file is held against its hash.
+ * A backup of either dialect can be restored on both. @throws UsageError when the data folder or the database is not empty,
+ * or the backup is not whole
  */
 export async function restore(config: Config, source: string): Promise<void> {
   await requireEmpty(config.data);
   const manifest = await readManifest(source);
   const folder = await takeDataFolder(config.data);
+  const isSqliteFile = manifest.format === 1;
   try {
     for (const [name, hash] of Object.entries(manifest.files)) {
       if (name.split('/').some((part) => part === '' || part === '.' || part === '..')) throw broken(name);
+      // Rows go into a database, not into the folder; an SQLite file is the database where that is wanted.
+      if (name === ROWS || (name === DATABASE && config.databaseUrl !== '')) {
+        if ((await hashOf(join(source, name)).catch(() => '')) !== hash) throw broken(name);
+        continue;
+      }
       const found = await copy(join(source, name), join(config.data, name)).catch((error: unknown) => {
         throw (error as NodeJS.ErrnoException).code === 'ENOENT' ? broken(name) : error;
       });
       if (found !== hash) throw broken(name);
+    }
+    if (!isSqliteFile || config.databaseUrl !== '') {
+      const [name, rowsIn] = isSqliteFile ? ([DATABASE, sqliteRows] as const) : ([ROWS, readRows] as const);
+      if (!(name in manifest.files)) throw broken(name);
+      await restoreRows(config, () => rowsIn(join(source, name)));
     }
     await syncFolders(config.data);
   } catch (error) {
@@ -85,6 +106,20 @@ export async function restore(config: Config, source: string): Promise<void> {
   process.stdout.write(`${config.data} is as it was at ${manifest.createdAt}\n`);
 }
 
+async function restoreRows(config: Config, rows: () => AsyncIterable<Rows>): Promise<void> {
+  const [{ services }, { migrationsOf }] = await Promise.all([import('../../services.ts'), import('../../server.ts')]);
+  const database = await openEmpty(
+    () =>
+      config.databaseUrl === '' ? Database.sqlite(join(config.data, DATABASE)) : Database.postgres(config.databaseUrl),
+    'The database',
+  );
+  try {
+    await fillDatabase(database, migrationsOf(services), rows);
+  } finally {
+    await database.close();
+  }
+}
+
 function broken(name: string): UsageError {
   return new UsageError(`The backup is damaged: ${name} is missing or not what it was. Nothing was restored.`);
 }
@@ -94,33 +129,62 @@ async function readManifest(source: string): Promise<Manifest> {
     throw new UsageError(`${source} is no backup: ${(error as Error).message}`);
   });
   const manifest = JSON.parse(text) as Manifest;
-  if (manifest.format !== FORMAT) throw new UsageError(`The backup has the unknown format ${manifest.format}.`);
+  if (!FORMATS.includes(manifest.format)) throw new UsageError(`The backup has the unknown format ${manifest.format}.`);
   return manifest;
 }
 
 /** Gives every blob a second name and begins to read the database, while nobody writes. */
-async function takeSnapshot(data: string, staging: string): Promise<DatabaseSync> {
+async function viewSqlite(data: string, staging: string): Promise<View> {
   const path = join(data, DATABASE);
   if ((await present(data, [DATABASE])).length === 0) throw new UsageError(`There is no installation in ${data}.`);
   const lock = new DatabaseSync(path, { timeout: 30_000 });
   try {
     lock.exec('BEGIN IMMEDIATE');
-    for (const blob of await filesIn(join(data, BLOBS))) {
-      await mkdir(dirname(join(staging, blob)), { recursive: true, mode: 0o700 });
-      await link(join(data, BLOBS, blob), join(staging, blob)).catch((error: unknown) => {
-        // A blob that no row names any more may go at any time.
-        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-      });
-    }
+    await linkBlobs(data, staging);
     const snapshot = new DatabaseSync(path, { readOnly: true });
     snapshot.exec('BEGIN');
     snapshot.prepare('select count(*) from sqlite_schema').get();
-    return snapshot;
+    return {
+      format: 1,
+      file: DATABASE,
+      async write(to) {
+        await copyDatabase(snapshot, to);
+        await sync(to);
+        return hashOf(to);
+      },
+      close: () => snapshot.close(),
+    };
   } catch (error) {
     await rm(staging, { recursive: true, force: true });
     throw error;
   } finally {
     lock.close();
+  }
+}
+
+/**
+ * Begins to read the database, then gives every blob a second name: bytes are there before the rows that name them, and
+ * stay for a while after these have gone.
+ */
+async function viewPostgres({ data, databaseUrl }: Config, staging: string): Promise<View> {
+  const snapshot = await postgresSnapshot(databaseUrl);
+  try {
+    await linkBlobs(data, staging);
+  } catch (error) {
+    await snapshot.close();
+    await rm(staging, { recursive: true, force: true });
+    throw error;
+  }
+  return { format: 2, file: ROWS, write: (to) => writeRows(to, snapshot.rows()), close: snapshot.close };
+}
+
+async function linkBlobs(data: string, staging: string): Promise<void> {
+  for (const blob of await filesIn(join(data, BLOBS))) {
+    await mkdir(dirname(join(staging, blob)), { recursive: true, mode: 0o700 });
+    await link(join(data, BLOBS, blob), join(staging, blob)).catch((error: unknown) => {
+      // A blob that no row names any more may go at any time.
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    });
   }
 }
 
