@@ -4,6 +4,7 @@ import { isAncestor } from './history.ts';
 import { DEFAULT_PACK_LIMITS, IncomingPack, type PackLimits } from './incoming-pack.ts';
 import type { ObjectType } from './object-format.ts';
 import type { ObjectReader } from './objects.ts';
+import { PathCheck } from './path-limits.ts';
 import type { Lease, Repository } from './repository.ts';
 import type { CommitChange, RefUpdate, RepositoryState } from './truth.ts';
 
@@ -151,12 +152,12 @@ async function describeAll(
   request: ChangeRequest,
 ): Promise<Described[]> {
   const objects = incoming?.objects ?? lease.objects;
+  const paths = new PathCheck(request.limits ?? DEFAULT_PACK_LIMITS, objects);
   const described: Described[] = [];
   for (const wanted of request.updates) {
     if (request.signal?.aborted) throw new GitFailure('stopped', 'the client went away');
-    described.push(
-      await describe(repository, lease, objects, wanted, { env: incoming?.env ?? {}, signal: request.signal }),
-    );
+    const options = { env: incoming?.env ?? {}, signal: request.signal, paths };
+    described.push(await describe(repository, lease, objects, wanted, options));
   }
   return described;
 }
@@ -166,7 +167,7 @@ async function describe(
   lease: Lease,
   objects: ObjectReader,
   wanted: WantedUpdate,
-  options: { env: Record<string, string>; signal: AbortSignal | undefined },
+  options: { env: Record<string, string>; signal: AbortSignal | undefined; paths: PathCheck },
 ): Promise<Described> {
   const update: RefUpdate = { ...wanted, peeled: null, forced: false };
   if (wanted.to === null) return { update, problem: null };
@@ -177,6 +178,8 @@ async function describe(
   }
   const peeled = await objects.peel(wanted.to, info.type);
   update.peeled = peeled?.id ?? null;
+  const problem = await options.paths.problemOf(repository, lease, peeled ?? { id: wanted.to, ...info }, options);
+  if (problem !== null) return { update, problem };
   if (wanted.from !== null) {
     const moved = { name: wanted.name, from: wanted.from };
     update.forced = !(await isForward(

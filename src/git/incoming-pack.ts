@@ -8,12 +8,13 @@ import { ObjectReader } from './objects.ts';
 import type { PackBlobs } from './pack-blobs.ts';
 import { holdsObjectLargerThan, PackIndex } from './pack-index.ts';
 import { type PackBytesSource, PackReader, packInFile, packInMemory } from './pack-reader.ts';
+import type { PathLimits } from './path-limits.ts';
 import { Quarantine } from './quarantine.ts';
 import type { Lease, Repository } from './repository.ts';
 import type { PackRecord } from './truth.ts';
 
 /** Limits of one push; AWS names 2 GB for a file, and no repository needs more in one go. */
-export interface PackLimits {
+export interface PackLimits extends PathLimits {
   maxPackBytes: number;
   maxObjectBytes: number;
   /** Of one commit: people, dates, parents and message. Null has no limit of its own. */
@@ -26,6 +27,8 @@ export const DEFAULT_PACK_LIMITS: PackLimits = {
   maxPackBytes: 2 * 1024 ** 3,
   maxObjectBytes: 2 * 1024 ** 3,
   maxCommitBytes: null,
+  maxPathCharacters: null,
+  maxFolders: null,
   cpuBaseMs: 5_000,
 };
 

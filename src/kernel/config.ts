@@ -34,6 +34,9 @@ export interface Config {
   gitMaxFileMib: number;
   /** Largest commit object that a push may bring; null without a limit. */
   gitMaxCommitMib: number | null;
+  /** Characters of the path of a pushed file, and folders above it; null without a limit. */
+  gitMaxPathCharacters: number | null;
+  gitMaxFolders: number | null;
   /** The key that seals all others: base64 of 32 bytes, or empty to keep it in the data folder. */
   rootKey: string;
   /** ARN of a key of an external KMS under which the root key is kept, or empty. */
@@ -72,6 +75,11 @@ function whole(min: number, max: number): (value: string) => number {
     if (/^\d+$/.test(value) && number >= min && number <= max) return number;
     throw new Error(`must be a whole number from ${min} to ${max}`);
   };
+}
+
+/** The word `off` for null. */
+function offOr<T>(read: (value: string) => T): (value: string) => T | null {
+  return (value) => (value === 'off' ? null : read(value));
 }
 
 function matching(pattern: RegExp, what: string): (value: string) => string {
@@ -140,7 +148,7 @@ export const SETTINGS = [
     'git-collect-after-days',
     '14',
     'days that objects stay in a repository after the last branch or tag that led to them has gone, or off to keep them',
-    (value) => (value === 'off' ? null : whole(0, 3650)(value)),
+    offOr(whole(0, 3650)),
   ),
   setting('maxRepositories', 'max-repositories', '5000', 'repositories in an account and region', whole(1, 1_000_000)),
   setting(
@@ -157,7 +165,21 @@ export const SETTINGS = [
     'git-max-commit-mib',
     'off',
     'largest commit object (people, dates, parents, message) that a push may bring, in MiB, or off',
-    (value) => (value === 'off' ? null : whole(1, 2048)(value)),
+    offOr(whole(1, 2048)),
+  ),
+  setting(
+    'gitMaxPathCharacters',
+    'git-max-path-characters',
+    'off',
+    'characters that the path of a pushed file may have, or off',
+    offOr(whole(1, 65_536)),
+  ),
+  setting(
+    'gitMaxFolders',
+    'git-max-folders',
+    'off',
+    'folders that a pushed file may be in, one in the other, or off',
+    offOr(whole(0, 4_096)),
   ),
   setting('rootKey', 'root-key', '', 'key that seals all others, base64 of 32 bytes; a file when empty', rootKey),
   setting(

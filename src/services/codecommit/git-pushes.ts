@@ -81,6 +81,8 @@ function limitsOf({ config }: Context): PackLimits {
     ...DEFAULT_PACK_LIMITS,
     maxPackBytes: config.gitMaxPushMib * MIB,
     maxObjectBytes: config.gitMaxFileMib * MIB,
+    maxPathCharacters: config.gitMaxPathCharacters,
+    maxFolders: config.gitMaxFolders,
     maxCommitBytes: config.gitMaxCommitMib === null ? null : config.gitMaxCommitMib * MIB,
   };
 }

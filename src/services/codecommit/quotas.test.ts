@@ -15,6 +15,8 @@ test('quotas that the settings name are those of pushes and repositories, in git
     gitMaxPushMib: 3,
     gitMaxFileMib: 1,
     gitMaxCommitMib: 1,
+    gitMaxPathCharacters: 30,
+    gitMaxFolders: 3,
   };
   const server = await startServer(t, { settings });
   const { codecommit } = server.root_;
@@ -49,6 +51,8 @@ test('quotas that the settings name are those of pushes and repositories, in git
   await isRefused(/the pack is larger than 3145728 bytes/, 'main');
   const long = await alice.feed('x '.repeat(MIB), 'commit-tree', 'HEAD^{tree}', '-p', 'HEAD', '-F', '-');
   await isRefused(/the metadata of a commit is larger than 1048576 bytes/, `${long}:refs/heads/main`);
+  await alice.commitFile('x'.repeat(31), '1');
+  await isRefused(/main \(the path 'x+' is longer than 30 characters\)/, 'main');
   await file(MIB);
   await alice.run('push', '-q', 'origin', 'main');
 });
