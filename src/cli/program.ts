@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import packageFile from '../../package.json' with { type: 'json' };
 import { type Config, readConfig, SETTINGS } from '../kernel/config.ts';
 import { DataFolderBusyError } from '../kernel/store/data-folder.ts';
 import { UsageError } from './usage-error.ts';
@@ -33,6 +34,7 @@ function camel(flag: string): string {
 /** Runs the command line. Exit status 0 for success, 1 for a failure, 2 for a wrong use. */
 export async function run(argv: string[]): Promise<void> {
   const program = new Command('slipway').description('CI/CD on your own machines that speaks AWS.').exitOverride();
+  program.version(packageFile.version, '--version');
   withSettings(program.command('serve').description('start the server')).action(async (options) => {
     const { serve } = await import('./serve.ts');
     await serve(configOf(options));
