@@ -2,6 +2,8 @@ import * as sdk from '@aws-sdk/client-iam';
 import type { Context, Tx } from '../../kernel/context.ts';
 import { fault } from '../../kernel/fault.ts';
 import type { Operation, OperationName } from '../../kernel/service.ts';
+import { commonFault } from '../../kernel/wire/errors.ts';
+import { findAccount } from './accounts.ts';
 import { newAccessKeyId, newSecretAccessKey } from './identifiers.ts';
 import { changeIdentities, identitiesOf } from './identities.ts';
 import { slicePage } from './markers.ts';
@@ -11,16 +13,38 @@ import { type AccessKeyRow, tables } from './tables.ts';
 
 type Op<N extends OperationName<typeof sdk>> = Operation<typeof sdk, N>;
 
+/** Whose keys a call is about. The root user has no name; his keys stand under the account's number. */
+interface KeyOwner {
+  id: string;
+  name?: string;
+}
+
+const isOfRoot = (name: string | undefined, { caller }: Context) => name === undefined && caller.type === 'Root';
+
 const userResource = ({ UserName: name }: { UserName?: string | undefined }, ctx: Context) =>
-  entityResource(ctx, 'user', name ?? ownUserName(ctx));
+  isOfRoot(name, ctx) ? `arn:aws:iam::${ctx.account}:root` : entityResource(ctx, 'user', name ?? ownUserName(ctx));
+
+/** The user who is named, else the caller. @throws NoSuchEntityException */
+function ownerFor(source: Context | Tx, ctx: Context, name: string | undefined): KeyOwner | Promise<KeyOwner> {
+  if (isOfRoot(name, ctx)) return { id: ctx.account };
+  return entityByName(source, ctx.account, 'user', name ?? ownUserName(ctx));
+}
+
+/** The root key that the server is set up with, which stands in its configuration and not in a row. */
+function configuredKey({ config }: Context, owner: KeyOwner): string | undefined {
+  return owner.id === config.account ? config.rootAccessKeyId : undefined;
+}
 
 function keysOf(source: Context | Tx, userId: string): Promise<AccessKeyRow[]> {
   return tables(source).selectFrom('iam_access_keys').selectAll().where('user_id', '=', userId).orderBy('id').execute();
 }
 
-async function keyById(tx: Tx, ctx: Context, userName: string, id: string): Promise<AccessKeyRow> {
-  const user = await entityByName(tx, ctx.account, 'user', userName);
-  const key = (await keysOf(tx, user.id)).find((row) => row.id === id);
+async function keyById(tx: Tx, ctx: Context, userName: string | undefined, id: string): Promise<AccessKeyRow> {
+  const owner = await ownerFor(tx, ctx, userName);
+  if (configuredKey(ctx, owner) === id) {
+    throw commonFault('AccessDenied', `The access key ${id} is the one that the server is set up with.`);
+  }
+  const key = (await keysOf(tx, owner.id)).find((row) => row.id === id);
   if (key === undefined) throw fault(sdk.NoSuchEntityException, `The Access Key with id ${id} cannot be found.`);
   return key;
 }
@@ -28,13 +52,12 @@ async function keyById(tx: Tx, ctx: Context, userName: string, id: string): Prom
 export const CreateAccessKey: Op<'CreateAccessKey'> = {
   resource: userResource,
   async handle({ UserName: name }, ctx) {
-    const userName = name ?? ownUserName(ctx);
     const secret = newSecretAccessKey(ctx.ids);
     const row = await changeIdentities(ctx, async (tx) => {
-      const user = await entityByName(tx, ctx.account, 'user', userName);
-      const keys = await keysOf(tx, user.id);
-      if (keys.length >= QUOTAS.accessKeysPerUser) throw quotaExceeded('AccessKeysPerUser', QUOTAS.accessKeysPerUser);
-      return { name: user.name, ...(await insertKey(tx, ctx, user.id, secret)) };
+      const owner = await ownerFor(tx, ctx, name);
+      const count = (await keysOf(tx, owner.id)).length + (configuredKey(ctx, owner) === undefined ? 0 : 1);
+      if (count >= QUOTAS.accessKeysPerUser) throw quotaExceeded('AccessKeysPerUser', QUOTAS.accessKeysPerUser);
+      return { name: owner.name, ...(await insertKey(tx, ctx, owner.id, secret)) };
     });
     return {
       AccessKey: {
@@ -75,12 +98,16 @@ async function insertKey(tx: Tx, ctx: Context, userId: string, secret: string): 
 export const ListAccessKeys: Op<'ListAccessKeys'> = {
   resource: userResource,
   async handle(input, ctx) {
-    const userName = input.UserName ?? ownUserName(ctx);
-    const user = await entityByName(ctx, ctx.account, 'user', userName);
-    const rows = await keysOf(ctx, user.id);
-    const { items, truncation } = await slicePage(ctx, `ListAccessKeys ${user.id}`, input, rows, ({ id }) => id);
+    const owner = await ownerFor(ctx, ctx, input.UserName);
+    const configured = configuredKey(ctx, owner);
+    const rows: Pick<AccessKeyRow, 'id' | 'status' | 'created_at'>[] = await keysOf(ctx, owner.id);
+    if (configured !== undefined) {
+      const created_at = (await findAccount(ctx, owner.id))?.created_at ?? 0;
+      rows.unshift({ id: configured, status: 'Active', created_at });
+    }
+    const { items, truncation } = await slicePage(ctx, `ListAccessKeys ${owner.id}`, input, rows, ({ id }) => id);
     const AccessKeyMetadata = items.map((row) => ({
-      UserName: user.name,
+      ...(owner.name === undefined ? {} : { UserName: owner.name }),
       AccessKeyId: row.id,
       Status: row.status as sdk.StatusType,
       CreateDate: new Date(row.created_at),
@@ -93,7 +120,7 @@ export const UpdateAccessKey: Op<'UpdateAccessKey'> = {
   resource: userResource,
   async handle({ UserName: name, AccessKeyId: id, Status: status }, ctx) {
     await changeIdentities(ctx, async (tx) => {
-      await keyById(tx, ctx, name ?? ownUserName(ctx), id);
+      await keyById(tx, ctx, name, id);
       await tables(tx).updateTable('iam_access_keys').set({ status }).where('id', '=', id).execute();
     });
     return {};
@@ -104,7 +131,7 @@ export const DeleteAccessKey: Op<'DeleteAccessKey'> = {
   resource: userResource,
   async handle({ UserName: name, AccessKeyId: id }, ctx) {
     await changeIdentities(ctx, async (tx) => {
-      await keyById(tx, ctx, name ?? ownUserName(ctx), id);
+      await keyById(tx, ctx, name, id);
       await tables(tx).deleteFrom('iam_access_keys').where('id', '=', id).execute();
     });
     return {};

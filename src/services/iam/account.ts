@@ -2,11 +2,26 @@ import * as sdk from '@aws-sdk/client-iam';
 import type { Context } from '../../kernel/context.ts';
 import { fault } from '../../kernel/fault.ts';
 import type { Operation, OperationName } from '../../kernel/service.ts';
+import { providerTables } from './provider-tables.ts';
 import { QUOTAS } from './quotas.ts';
 import { countEntities } from './store.ts';
 import { tables } from './tables.ts';
 
 type Op<N extends OperationName<typeof sdk>> = Operation<typeof sdk, N>;
+
+/** Identity providers of the account, of both kinds. */
+async function countProviders(ctx: Context): Promise<number> {
+  let count = 0;
+  for (const table of ['iam_openid_providers', 'iam_saml_providers'] as const) {
+    const row = await providerTables(ctx)
+      .selectFrom(table as 'iam_saml_providers')
+      .select((e) => e.fn.countAll<number>().as('n'))
+      .where('account', '=', ctx.account)
+      .executeTakeFirstOrThrow();
+    count += Number(row.n);
+  }
+  return count;
+}
 
 /** Rows of a table in this account. */
 async function countOf(ctx: Context, table: 'iam_policies' | 'iam_mfa_devices'): Promise<number> {
@@ -55,6 +70,7 @@ export const GetAccountSummary: Op<'GetAccountSummary'> = {
       ServerCertificates: await countEntities(ctx, 'server-certificate', ctx.account),
       ServerCertificatesQuota: QUOTAS.serverCertificates,
       Policies: await countOf(ctx, 'iam_policies'),
+      Providers: await countProviders(ctx),
       PolicyVersionsInUse: await versionsInUse(ctx),
       AccessKeysPerUserQuota: QUOTAS.accessKeysPerUser,
       GroupsPerUserQuota: QUOTAS.groupsPerUser,

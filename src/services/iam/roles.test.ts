@@ -164,8 +164,10 @@ test('tags: case of keys does not matter, fifty at most', async (t) => {
 test('account: summary and alias', async (t) => {
   const { iam } = (await startServer(t)).root_;
   await iam.createUser({ UserName: 'u' });
+  await iam.createOpenIDConnectProvider({ Url: 'https://issuer.example', ThumbprintList: ['a'.repeat(40)] });
   const { SummaryMap } = await iam.getAccountSummary({});
   assert.deepEqual([SummaryMap!.Users, SummaryMap!.Roles, SummaryMap!.AccessKeysPerUserQuota], [1, 0, 2]);
+  assert.equal(SummaryMap!['Providers'], 1);
   assert.deepEqual((await iam.listAccountAliases({})).AccountAliases, []);
   await iam.createAccountAlias({ AccountAlias: 'my-team' });
   assert.deepEqual((await iam.listAccountAliases({})).AccountAliases, ['my-team']);

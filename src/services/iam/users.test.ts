@@ -96,10 +96,28 @@ test('whose name is left out is the caller himself', async (t) => {
     [root.User!.Arn, root.User!.UserId, root.User!.UserName],
     [`arn:aws:iam::${ACCOUNT}:root`, ACCOUNT, undefined],
   );
-  await assert.rejects(server.root_.iam.listAccessKeys({}), {
-    name: 'ValidationError',
-    message: 'Must specify userName when calling with non-User credentials',
-  });
+});
+
+test('keys of the root user: made, listed and deleted by himself, the one of the configuration stays', async (t) => {
+  const { server } = await start(t);
+  const { iam } = server.root_;
+  const idsOf = async () => (await iam.listAccessKeys({})).AccessKeyMetadata!.map(({ AccessKeyId }) => AccessKeyId);
+  const configured = (await idsOf())[0]!;
+  assert.deepEqual(await idsOf(), [server.root.accessKeyId]);
+  const { AccessKey: key } = await iam.createAccessKey({});
+  assert.equal(key!.UserName, undefined);
+  assert.deepEqual(await idsOf(), [configured, key!.AccessKeyId]);
+  const second = server.clients({ accessKeyId: key!.AccessKeyId!, secretAccessKey: key!.SecretAccessKey! });
+  assert.equal((await second.sts.getCallerIdentity({})).Arn, `arn:aws:iam::${ACCOUNT}:root`);
+  await assert.rejects(iam.createAccessKey({}), { name: 'LimitExceededException' });
+  await assert.rejects(second.iam.deleteAccessKey({ AccessKeyId: configured }), { name: 'AccessDenied' });
+  await iam.updateAccessKey({ AccessKeyId: key!.AccessKeyId!, Status: 'Inactive' });
+  await assert.rejects(second.sts.getCallerIdentity({}), { name: 'InvalidClientTokenId' });
+  await iam.deleteAccessKey({ AccessKeyId: key!.AccessKeyId! });
+  assert.deepEqual(await idsOf(), [configured]);
+  const partner = await server.account('partner');
+  assert.equal((await partner.root.iam.listAccessKeys({})).AccessKeyMetadata!.length, 1);
+  await assert.rejects(second.iam.listAccessKeys({}), { name: 'InvalidClientTokenId' });
 });
 
 test("input that breaks a rule is refused in AWS's words", async (t) => {

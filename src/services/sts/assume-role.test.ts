@@ -232,6 +232,17 @@ test('I7: session policies only narrow, inline and managed', async (t) => {
   });
 });
 
+test('no message is one that this installation has encoded', async (t) => {
+  const server = await startServer(t);
+  const EncodedMessage = Buffer.from('of another installation').toString('base64');
+  await assert.rejects(server.root_.sts.decodeAuthorizationMessage({ EncodedMessage }), {
+    name: 'InvalidAuthorizationMessageException',
+  });
+  const Statement = [{ Effect: 'Allow', Action: 'sts:GetAccessKeyInfo', Resource: '*' }];
+  const curious = await server.user('curious', { Version: '2012-10-17', Statement });
+  await assert.rejects(curious.sts.decodeAuthorizationMessage({ EncodedMessage }), { name: 'AccessDenied' });
+});
+
 test('S8: tokens missing, foreign, cut short, given with a long-term key, and expired', async (t) => {
   const { clock, forward } = movableClock();
   const { server, alice } = await setup(t, { clock });

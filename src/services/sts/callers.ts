@@ -1,4 +1,5 @@
-import type * as sdk from '@aws-sdk/client-sts';
+import * as sdk from '@aws-sdk/client-sts';
+import { fault } from '../../kernel/fault.ts';
 import { BASE32 } from '../../kernel/ids.ts';
 import type { Operation, OperationName } from '../../kernel/service.ts';
 import { commonFault } from '../../kernel/wire/errors.ts';
@@ -26,6 +27,19 @@ export const GetCallerIdentity: Op<'GetCallerIdentity'> = {
       default:
         return { UserId: caller.principalId, Account: caller.account, Arn: caller.arn };
     }
+  },
+};
+
+/**
+ * Opens the encoded messages that some services of AWS put into their denials (EC2 above all). No service here encodes any,
+ * so none that anybody could show is one of this installation.
+ */
+export const DecodeAuthorizationMessage: Op<'DecodeAuthorizationMessage'> = {
+  resource: () => '*',
+  readOnly: true,
+  content: ['EncodedMessage'],
+  async handle() {
+    throw fault(sdk.InvalidAuthorizationMessageException, 'Invalid authorization message.');
   },
 };
 
