@@ -3,11 +3,11 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { Kysely, type Transaction } from 'kysely';
 import {
   type DatabaseKind,
+  openSqlite,
   pgliteDialect,
   postgresDialect,
   requireByteCollation,
   runsAllowed,
-  sqliteDialect,
 } from './dialect.ts';
 
 /** Retries without a pause; then they wait longer and longer, so that those in each other's way get apart. */
@@ -45,8 +45,8 @@ export class Database {
 
   /** Opens (and makes) an SQLite file. */
   static sqlite(path: string): Database {
-    const writer = new Kysely<never>({ dialect: sqliteDialect(path, false) });
-    return new Database('sqlite', new Kysely({ dialect: sqliteDialect(path, true) }), writer);
+    const writer = openSqlite(path, false);
+    return new Database('sqlite', openSqlite(path, true), writer);
   }
 
   /** Opens a PostgreSQL database. @param url `postgres://user:password@host/name` */

@@ -1,14 +1,7 @@
 /** The only place where the two database dialects differ. */
 import { DatabaseSync } from 'node:sqlite';
-import {
-  type ColumnDataType,
-  type Dialect,
-  type Kysely,
-  PGliteDialect,
-  PostgresDialect,
-  SqliteDialect,
-  sql,
-} from 'kysely';
+import { type ColumnDataType, type Dialect, type Kysely, PGliteDialect, PostgresDialect, sql } from 'kysely';
+import { type Prepared, type SqliteConnection, sqliteKysely } from './sqlite-executor.ts';
 
 export type DatabaseKind = 'sqlite' | 'postgres';
 
@@ -25,17 +18,8 @@ function bindable(value: unknown): string | number | bigint | null | Uint8Array 
   return (value ?? null) as string | number | bigint | null | Uint8Array;
 }
 
-/** A compiled statement as Kysely's SQLite dialect uses it. */
-interface Prepared {
-  /** True for a statement that gives rows. */
-  readonly reader: boolean;
-  all(parameters: readonly unknown[]): unknown[];
-  run(parameters: readonly unknown[]): { changes: number | bigint; lastInsertRowid: number | bigint };
-  iterate(parameters: readonly unknown[]): Iterable<unknown>;
-}
-
 /** `node:sqlite` in the shape that Kysely's SQLite dialect expects, with compiled statements kept. */
-class SqliteHandle {
+class SqliteHandle implements SqliteConnection {
   readonly #database: DatabaseSync;
   readonly #prepared = new Map<string, Prepared>();
 
@@ -81,13 +65,13 @@ const NOTHING: Prepared = {
  * One connection to an SQLite file: write-ahead log, every commit synced to the disk (`synchronous=FULL`).
  * @param readOnly for the connection that answers reads while another one writes.
  */
-export function sqliteDialect(path: string, readOnly: boolean): Dialect {
+export function openSqlite(path: string, readOnly: boolean): Kysely<never> {
   const database = new DatabaseSync(path, { readOnly, timeout: 5_000 });
   if (!readOnly) database.exec('PRAGMA journal_mode=WAL; PRAGMA journal_size_limit=67108864;');
   database.exec('PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA temp_store=MEMORY;');
   // Pages that many commits change (the ends of the audit trail's indexes) go to the file once in 16 MB of log, not in 4.
   database.exec('PRAGMA wal_autocheckpoint=4000; PRAGMA cache_size=-8000;');
-  return new SqliteDialect({ database: new SqliteHandle(database) as never });
+  return sqliteKysely(new SqliteHandle(database), readOnly ? 'reads' : 'transactions');
 }
 
 /**

@@ -44,7 +44,15 @@ export function cloneUrls(
   sshPort: number | undefined,
   name: string,
 ): { cloneUrlHttp: string; cloneUrlSsh: string } {
-  const { hostname } = new URL(publicUrl);
+  const hostname = hostOf(publicUrl);
   const port = sshPort === undefined || sshPort === 22 ? '' : `:${sshPort}`;
   return { cloneUrlHttp: `${publicUrl}/v1/repos/${name}`, cloneUrlSsh: `ssh://${hostname}${port}/v1/repos/${name}` };
+}
+
+let known = { publicUrl: '', hostname: '' };
+
+/** An installation has one public address, and every answer about a repository names it. */
+function hostOf(publicUrl: string): string {
+  if (known.publicUrl !== publicUrl) known = { publicUrl, hostname: new URL(publicUrl).hostname };
+  return known.hostname;
 }

@@ -1,19 +1,28 @@
 import * as sdk from '@aws-sdk/client-codecommit';
+import type { Kysely } from 'kysely';
 import type { Context, Tx } from '../../kernel/context.ts';
 import { fault } from '../../kernel/fault.ts';
+import { preparedQuery } from '../../kernel/store/prepared-query.ts';
 import type { Place } from './resources.ts';
-import { type RefRow, type RepositoryRow, tables } from './tables.ts';
+import { type CodeCommitTables, type RefRow, type RepositoryRow, tables } from './tables.ts';
 
 /** The repository of that name, if there is one. */
-export function findRepository(source: Context | Tx, place: Place, name: string): Promise<RepositoryRow | undefined> {
-  return tables(source)
+export async function findRepository(
+  source: Context | Tx,
+  place: Place,
+  name: string,
+): Promise<RepositoryRow | undefined> {
+  return (await repositoriesNamed(tables(source), place.account, place.region, name))[0];
+}
+
+const repositoriesNamed = preparedQuery((db: Kysely<CodeCommitTables>, account: string, region: string, name: string) =>
+  db
     .selectFrom('codecommit_repositories')
     .selectAll()
-    .where('account', '=', place.account)
-    .where('region', '=', place.region)
-    .where('name', '=', name)
-    .executeTakeFirst();
-}
+    .where('account', '=', account)
+    .where('region', '=', region)
+    .where('name', '=', name),
+);
 
 /** @throws RepositoryDoesNotExistException */
 export async function repositoryByName(source: Context | Tx, place: Place, name: string): Promise<RepositoryRow> {
@@ -28,14 +37,13 @@ export function findRepositoryById(source: Context | Tx, id: string): Promise<Re
 }
 
 /** A reference by its full name, if it is there. */
-export function findRef(source: Context | Tx, repositoryId: string, name: string): Promise<RefRow | undefined> {
-  return tables(source)
-    .selectFrom('codecommit_refs')
-    .selectAll()
-    .where('repository_id', '=', repositoryId)
-    .where('name', '=', name)
-    .executeTakeFirst();
+export async function findRef(source: Context | Tx, repositoryId: string, name: string): Promise<RefRow | undefined> {
+  return (await refsNamed(tables(source), repositoryId, name))[0];
 }
+
+const refsNamed = preparedQuery((db: Kysely<CodeCommitTables>, repositoryId: string, name: string) =>
+  db.selectFrom('codecommit_refs').selectAll().where('repository_id', '=', repositoryId).where('name', '=', name),
+);
 
 /** @param name short name. @throws BranchDoesNotExistException */
 export async function branchByName(source: Context | Tx, repository: RepositoryRow, name: string): Promise<RefRow> {
