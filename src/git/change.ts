@@ -6,7 +6,7 @@ import type { ObjectType } from './object-format.ts';
 import type { ObjectReader } from './objects.ts';
 import { PathCheck } from './path-limits.ts';
 import type { Lease, Repository } from './repository.ts';
-import type { CommitChange, RefUpdate, RepositoryState } from './truth.ts';
+import type { CommitChange, RefUpdate, RepositoryChange, RepositoryState } from './truth.ts';
 
 /** A reference that shall move. `from` and `to` as in {@link RefUpdate}. */
 export interface WantedUpdate {
@@ -26,6 +26,8 @@ export interface ChangeRequest {
   commit: CommitChange;
   /** The state that the caller has looked at; left out, nothing that he read matters. */
   basis?: RepositoryState;
+  /** Objects for references that were refused already; the pack may have them. */
+  abandoned?: readonly string[];
   limits?: PackLimits;
   signal?: AbortSignal | undefined;
 }
@@ -115,23 +117,41 @@ async function applyUpdates(
     await incoming?.unstore();
     return refused;
   }
-  for (const [name, problem] of await transact(repository, lease, incoming, updates, request))
+  const abandoned = await broughtInVain(incoming, [
+    ...(request.abandoned ?? []),
+    ...described.value.map(({ update, problem }) => (problem === null ? null : update.to)),
+  ]);
+  const change = {
+    updates,
+    atomic: request.atomic,
+    pack: incoming?.record ?? null,
+    collections: lease.state.collections,
+    abandoned,
+  };
+  for (const [name, problem] of await transact(repository, lease, incoming, change, request))
     refused.set(name, problem);
   return refused;
+}
+
+/** Those of `ids` that have come with the pack, or were here, though their references were refused. */
+async function broughtInVain(incoming: IncomingPack | null, ids: readonly (string | null)[]): Promise<string[]> {
+  const found: string[] = [];
+  for (const id of incoming === null ? [] : ids) {
+    if (id !== null && (await incoming!.objects.findInfo(id)) !== null) found.push(id);
+  }
+  return found;
 }
 
 async function transact(
   repository: Repository,
   lease: Lease,
   incoming: IncomingPack | null,
-  updates: readonly RefUpdate[],
+  change: RepositoryChange,
   request: ChangeRequest,
 ): Promise<ReadonlyMap<string, string>> {
-  const { collections } = lease.state;
-  const change = { updates, atomic: request.atomic, pack: incoming?.record ?? null, collections };
   if (incoming === null) return request.commit(change);
   const isAccepted = (refused: ReadonlyMap<string, string>) =>
-    refused.size < updates.length || (request.unreferenced === true && refused.size === 0);
+    refused.size < change.updates.length || (request.unreferenced === true && refused.size === 0);
   const refused = await repository
     .publish(lease, incoming, () => request.commit(change), isAccepted)
     .catch(async (error: unknown) => {

@@ -5,7 +5,7 @@ import { GitFailure } from './failure.ts';
 import type { GitLimits } from './git-process.ts';
 import { PackIndex } from './pack-index.ts';
 import type { Lease, Repository } from './repository.ts';
-import type { PackRecord, Roots } from './truth.ts';
+import { type PackRecord, type Roots, UNKNOWN_TIP } from './truth.ts';
 
 /** What one collection has done. */
 export interface Collection {
@@ -92,6 +92,7 @@ async function leadsAway(
   tips: readonly string[],
   kept: ReadonlySet<string>,
 ): Promise<boolean> {
+  if (tips.includes(UNKNOWN_TIP)) return true;
   const commits: string[] = [];
   for (const id of tips) {
     const info = kept.has(id) ? null : await lease.objects.findInfo(id);

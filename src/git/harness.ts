@@ -71,7 +71,7 @@ export class SqliteTruths {
         const { generation, mentions } = this.#row(id);
         const mentioned = this.#db.prepare('SELECT id FROM mentions WHERE repository = ?').all(id);
         const ids = [...this.#tips(id, 'at > ?'), ...mentioned.map((row) => String(row['id']))];
-        return { generation, mentions, ids };
+        return { generation, mentions, ids, graceEnd: this.#cutOff() };
       },
       collect: async (roots, packs) => {
         await this.beforeCollect();
@@ -189,7 +189,7 @@ export class SqliteTruths {
     if (generation !== roots.generation || mentions !== roots.mentions) return false;
     this.#drop(id, packs.remove);
     for (const pack of packs.add) this.#addPack(id, pack);
-    this.#db.prepare('DELETE FROM tips WHERE repository = ? AND at <= ?').run(id, this.#cutOff());
+    this.#db.prepare('DELETE FROM tips WHERE repository = ? AND at <= ?').run(id, roots.graceEnd);
     this.#db.prepare('UPDATE repositories SET collections = collections + 1 WHERE id = ?').run(id);
     this.#touch(id);
     return true;

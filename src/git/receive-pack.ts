@@ -72,7 +72,10 @@ async function carryOut(
     const { atomic } = request;
     const { signal } = out;
     const pack = (await bringsObjects(reader, updates)) ? reader.rest() : null;
-    const refused = await changeRepository(repository, { updates, atomic, pack, limits, signal, commit: rules.commit });
+    const abandoned = request.commands.flatMap(({ name, to }) => (problems.has(name) && to !== null ? [to] : []));
+    const { commit } = rules;
+    const wanted = { updates, atomic, pack, limits, signal, commit, abandoned };
+    const refused = await changeRepository(repository, wanted);
     for (const [name, text] of refused) problems.set(name, text);
     return reportOf(request, 'ok', problems);
   } catch (error) {

@@ -41,7 +41,12 @@ export interface Roots {
   /** Grows with each row outside references that comes to name an object. */
   mentions: number;
   ids: readonly string[];
+  /** Epoch milliseconds: tips that were left later are among the ids, the others are not. */
+  graceEnd: number;
 }
+
+/** Stands for tips that were left and are not known: by a version that did not note them. */
+export const UNKNOWN_TIP = '0'.repeat(40);
 
 /** The repository of record, kept elsewhere: references and the list of packs. Implemented on the database. */
 export interface RepositoryTruth {
@@ -109,6 +114,8 @@ export interface RepositoryChange {
   pack: PackRecord | null;
   /** {@link RepositoryState.collections} under which the objects were looked at; null where none had to be. */
   collections: number | null;
+  /** What else the pack may have brought, for references that were refused before: tips to be noted, if there are such objects. */
+  abandoned?: readonly string[];
 }
 
 /**

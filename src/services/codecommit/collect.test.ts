@@ -5,7 +5,7 @@ import type { TestServer } from '../../../test/harness.ts';
 import type { GitClient } from '../../git/harness.ts';
 import { lockedRepository } from './git-cache.ts';
 import { startWithRepository, workingCopy } from './harness.ts';
-import { tables } from './tables.ts';
+import { migrations, tables } from './tables.ts';
 import { upkeep } from './upkeep.ts';
 
 const app = { repositoryName: 'app' };
@@ -119,6 +119,44 @@ test('collection: what rows name stays, what nothing names goes when its time ha
   await mirror.run('fsck', '--full', '--strict');
   await codecommit.deleteRepository(app);
   assert.deepEqual(await tables(contextOf(server)).selectFrom('codecommit_left_tips').selectAll().execute(), []);
+});
+
+test('collection: what refused references of a push brought goes, too, and what was left before anything was noted', async (t) => {
+  const { server, alice: user } = await startWithRepository(t);
+  const alice = await workingCopy(t, user.remote('app'));
+  await alice.commitFile('a.txt', 'first\n');
+  await alice.run('push', '-q', 'origin', 'main');
+  const ctx = contextOf(server);
+  const repository = await repositoryOf(server);
+  const has = (id: string) => repository.read(async ({ objects }) => (await objects.findInfo(id)) !== null);
+
+  await alice.run('checkout', '-q', '-b', 'refused');
+  await alice.commitFile('secret.txt', 'secret\n');
+  const secret = await alice.run('rev-parse', 'HEAD');
+  await alice.run('checkout', '-q', 'main');
+  await alice.commitFile('b.txt', 'second\n');
+  const push = await alice.attempt(['push', 'origin', 'main', `${secret}:refs/forbidden/secret`]);
+  assert.match(push.stderr, /rejected.*secret/);
+  assert.equal(await has(secret), true);
+  const tips = async () => {
+    const rows = await tables(ctx).selectFrom('codecommit_left_tips').select('object_id').execute();
+    return rows.map(({ object_id }) => object_id);
+  };
+  assert.deepEqual(await tips(), [secret]);
+  await age(server, GRACE_MS);
+  await collect(server);
+  assert.equal(await has(secret), false);
+
+  const old = await leave(alice, 'old');
+  await ctx.tx(async (tx) => {
+    await tables(tx).deleteFrom('codecommit_left_tips').execute();
+    await migrations['0013-unknown-tips']!.up(tx.db<never>() as never, 'sqlite');
+  });
+  await age(server, GRACE_MS);
+  await collect(server);
+  assert.equal(await has(old), false);
+  assert.deepEqual(await tips(), []);
+  assert.equal(await collectionsOf(server), 2);
 });
 
 test('collection: a call that has looked at a commit before it went does not bring it back by name', async (t) => {

@@ -77,6 +77,7 @@ async function moveWithin(
     for (const { name, to } of change.updates) {
       if (to !== null && refused.has(name)) await leaveTip(tx, repositoryId, to, ctx.now());
     }
+    for (const id of change.abandoned ?? []) await leaveTip(tx, repositoryId, id, ctx.now());
     await tables(tx)
       .insertInto('codecommit_packs')
       .values({ repository_id: repositoryId, ...packRow(change.pack) })

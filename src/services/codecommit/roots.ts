@@ -60,22 +60,30 @@ export async function looseTips(ctx: Context, repositoryId: string): Promise<str
   return rows.map(({ object_id }) => object_id);
 }
 
-/** Forgets tips whose grace is over: those of `ids`, or all. */
+/** Forgets those tips of `ids` whose grace is over. */
 export async function forgetLeftTips(
   tx: Tx,
   ctx: Context,
   repositoryId: string,
-  ids?: readonly string[],
+  ids: readonly string[],
 ): Promise<void> {
-  const over = tables(tx)
+  const over = overTips(tx, repositoryId, endOfGrace(ctx) ?? -1);
+  for (let at = 0; at < ids.length; at += CHUNK) {
+    await over.where('object_id', 'in', ids.slice(at, at + CHUNK)).execute();
+  }
+}
+
+/** Forgets all tips that were left up to then. What has become due since the roots were read was kept: its note stays. */
+export async function forgetCollectedTips(tx: Tx, repositoryId: string, { graceEnd }: Roots): Promise<void> {
+  await overTips(tx, repositoryId, graceEnd).execute();
+}
+
+/** One that was left once more meanwhile stays. */
+function overTips(tx: Tx, repositoryId: string, graceEnd: number) {
+  return tables(tx)
     .deleteFrom('codecommit_left_tips')
     .where('repository_id', '=', repositoryId)
-    // One that was left once more meanwhile stays.
-    .where('left_at', '<=', endOfGrace(ctx) ?? 0);
-  if (ids === undefined) await over.execute();
-  for (let at = 0; at < (ids?.length ?? 0); at += CHUNK) {
-    await over.where('object_id', 'in', ids!.slice(at, at + CHUNK)).execute();
-  }
+    .where('left_at', '<=', graceEnd);
 }
 
 /**
@@ -87,7 +95,8 @@ export async function rootsOf(ctx: Context, row: RepositoryRow): Promise<Roots> 
   const ids = new Set<string>();
   const add = (...found: (string | null)[]) => found.forEach((id) => void (id !== null && ids.add(id)));
   const left = tables(ctx).selectFrom('codecommit_left_tips').select('object_id').where('repository_id', '=', row.id);
-  const young = await left.where('left_at', '>', endOfGrace(ctx) ?? -1).execute();
+  const graceEnd = endOfGrace(ctx) ?? -1;
+  const young = await left.where('left_at', '>', graceEnd).execute();
   for (const { object_id } of young) add(object_id);
   const merges = tables(ctx).selectFrom('codecommit_merge_commits').where('repository_id', '=', row.id);
   const merged = await merges.select(['commit_id', 'source_id', 'destination_id', 'base_id']).execute();
@@ -95,7 +104,7 @@ export async function rootsOf(ctx: Context, row: RepositoryRow): Promise<Roots> 
     add(commit_id, source_id, destination_id, base_id);
   }
   for (const id of await reviewedObjects(ctx, row.id)) ids.add(id);
-  return { generation: Number(row.generation), mentions: Number(row.mentions), ids: [...ids] };
+  return { generation: Number(row.generation), mentions: Number(row.mentions), ids: [...ids], graceEnd };
 }
 
 async function reviewedObjects(ctx: Context, repositoryId: string): Promise<Set<string>> {

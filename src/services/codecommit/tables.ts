@@ -1,4 +1,5 @@
-import type { Kysely } from 'kysely';
+import { type Kysely, sql } from 'kysely';
+import { UNKNOWN_TIP } from '../../git/truth.ts';
 import type { Context, Tx } from '../../kernel/context.ts';
 import type { Migrations } from '../../kernel/store/migrate.ts';
 
@@ -29,6 +30,7 @@ export interface RepositoryRow {
 /** An object that a reference led to until it was moved by force or deleted. It stays, with its history, for a time of grace. */
 export interface LeftTipRow {
   repository_id: string;
+  /** {@link UNKNOWN_TIP} for all that a version has left that did not note it. */
   object_id: string;
   left_at: number;
 }
@@ -190,6 +192,15 @@ export const migrations: Migrations = {
         .on('codecommit_left_tips')
         .columns(['left_at', 'repository_id'])
         .execute();
+    },
+  },
+  '0013-unknown-tips': {
+    async up(db) {
+      // What references have left so far is not known, but it was not later than the last change.
+      await sql`
+        insert into codecommit_left_tips (repository_id, object_id, left_at)
+          select id, ${UNKNOWN_TIP}, modified_at from codecommit_repositories
+      `.execute(db);
     },
   },
 };

@@ -3,7 +3,7 @@ import type { DroppedPack, PackRecord, RepositoryState, RepositoryTruth, Roots }
 import { type Ref, sortRefs } from '../../git/truth.ts';
 import type { Context, Tx } from '../../kernel/context.ts';
 import type { RepositoryKeys } from './repository-keys.ts';
-import { forgetLeftTips, looseTips, rootsOf } from './roots.ts';
+import { forgetCollectedTips, forgetLeftTips, looseTips, rootsOf } from './roots.ts';
 import { findRepositoryById } from './store.ts';
 import { type PackRow, tables } from './tables.ts';
 
@@ -120,7 +120,7 @@ export class DatabaseTruth implements RepositoryTruth {
         .executeTakeFirst();
       if (numUpdatedRows === 0n) return false;
       await this.#replace(tx, remove, add);
-      await forgetLeftTips(tx, this.#ctx, this.id);
+      await forgetCollectedTips(tx, this.id, roots);
       return true;
     });
   }
