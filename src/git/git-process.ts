@@ -1,4 +1,5 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import type { Readable, Writable } from 'node:stream';
 import type { Clock } from '../kernel/clock.ts';
@@ -51,16 +52,40 @@ const CLOCK_TICK_MS = 10;
 const LIMITED = 'ulimit -t "$1" && ulimit -v "$2" && shift 2 && exec "$@"';
 /** macOS has no RLIMIT_AS worth the name. */
 const LIMITED_TIME_ONLY = 'ulimit -t "$1" && shift 2 && exec "$@"';
+/**
+ * What a waiting shell does with the lines on its standard input, the first character of each says which it is. A shell
+ * reads no byte beyond a line from a pipe, so that git finds there all that follows the last one. An input that ends
+ * before that, because the server is gone, ends the shell.
+ */
+const WAITING = `while IFS= read -r line; do case $line in
+e*) export "\${line#e}" ;;
+t*) ulimit -t "\${line#t}" || exit 126 ;;
+v*) ulimit -v "\${line#v}" || exit 126 ;;
+a*) set -- "$@" "\${line#a}" ;;
+x) exec "$@" ;;
+*) exit 126 ;;
+esac; done; exit 126`;
+/** What a line carries without any doubt about how a shell takes it. */
+const PLAIN = /^[\x20-\x7e]*$/;
+/** Shells that wait: for a push, and for the reader of a repository that was not in use. */
+const SPARE_SHELLS = 2;
+
+type Shell = ChildProcessByStdio<Writable, Readable, Readable>;
 
 /**
  * Starts git. Arguments are always an array, names of users come only after `--end-of-options` or on stdin, and the
  * environment is made here from nothing, so neither the server's nor a user's settings reach git.
+ *
+ * To start a process from a large one takes long, and the event loop stands still meanwhile: a few shells wait, started
+ * beforehand, and become git when they are told what to do.
  */
 export class GitProcesses {
   readonly #clock: Clock;
   readonly #program: string;
   readonly #home: string;
   readonly #running = new Set<GitChild>();
+  readonly #spare: Shell[] = [];
+  #isClosed = false;
 
   /** @param options.home an empty folder that serves as HOME; `program` is looked up in PATH. */
   constructor(options: { clock: Clock; home: string; program?: string }) {
@@ -75,17 +100,47 @@ export class GitProcesses {
   }
 
   spawn(args: readonly string[], options: GitOptions): GitChild {
-    const script = process.platform === 'linux' ? LIMITED : LIMITED_TIME_ONLY;
-    const memoryKib = Math.ceil(options.limits.memoryBytes / 1024);
-    const child = spawn(
-      '/bin/sh',
-      ['-c', script, 'sh', String(options.limits.cpuSeconds), String(memoryKib), this.#program, ...args],
-      { cwd: this.#home, env: this.#environment(options), stdio: 'pipe', detached: true },
-    );
+    const order = orderOf([this.#program, ...args], options);
+    const child = (order === null ? undefined : this.#takeSpare(order)) ?? this.#start(args, options);
+    // By now nothing is left to do but to wait for git, mostly.
+    setImmediate(() => this.#refill());
     const running = watch(child, options, this.#clock);
     this.#running.add(running);
     running.ended.finally(() => this.#running.delete(running));
     return running;
+  }
+
+  #start(args: readonly string[], options: GitOptions): Shell {
+    const script = process.platform === 'linux' ? LIMITED : LIMITED_TIME_ONLY;
+    const { cpuSeconds, memoryBytes } = options.limits;
+    const limits = [String(cpuSeconds), String(kibOf(memoryBytes))];
+    return startShell([script, 'sh', ...limits, this.#program, ...args], {
+      ...this.#environment(),
+      GIT_DIR: options.gitDir,
+      ...options.env,
+    });
+  }
+
+  /** A waiting shell that was told what to do; undefined when there is none. */
+  #takeSpare(order: string): Shell | undefined {
+    for (let shell = this.#spare.shift(); shell !== undefined; shell = this.#spare.shift()) {
+      if (!isAlive(shell)) continue;
+      holdOpen(shell, true);
+      shell.stdin.write(order);
+      return shell;
+    }
+    return undefined;
+  }
+
+  #refill(): void {
+    if (this.#isClosed || this.#spare.length >= SPARE_SHELLS) return;
+    const shell = startShell([WAITING, 'sh'], this.#environment());
+    // Without a process it never becomes one of the spare; whoever needs git then hears why there is none.
+    shell.on('error', () => undefined);
+    if (shell.pid === undefined) return;
+    holdOpen(shell, false);
+    this.#spare.push(shell);
+    if (this.#spare.length < SPARE_SHELLS) setImmediate(() => this.#refill());
   }
 
   /**
@@ -108,20 +163,28 @@ export class GitProcesses {
 
   /** Kills everything that still runs and waits for its end. */
   async close(): Promise<void> {
+    this.#isClosed = true;
+    const spare = this.#spare.splice(0).map((shell) => {
+      if (!isAlive(shell)) return undefined;
+      // Or a process that has nothing else to do would end while it waits.
+      holdOpen(shell, true);
+      const end = once(shell, 'close');
+      killGroup(shell.pid);
+      return end;
+    });
     const ends = [...this.#running].map((child) => {
       child.kill();
       return child.ended;
     });
-    await Promise.all(ends);
+    await Promise.all([...ends, ...spare]);
   }
 
-  #environment(options: GitOptions): Record<string, string> {
+  #environment(): Record<string, string> {
     return {
       PATH: process.env['PATH'] ?? '/usr/local/bin:/usr/bin:/bin',
       HOME: this.#home,
       LC_ALL: 'C',
       TZ: 'UTC',
-      GIT_DIR: options.gitDir,
       GIT_CONFIG_NOSYSTEM: '1',
       GIT_CONFIG_GLOBAL: '/dev/null',
       GIT_ATTR_NOSYSTEM: '1',
@@ -129,7 +192,6 @@ export class GitProcesses {
       GIT_TERMINAL_PROMPT: '0',
       GIT_LITERAL_PATHSPECS: '1',
       GIT_OPTIONAL_LOCKS: '0',
-      ...options.env,
     };
   }
 }
@@ -143,7 +205,40 @@ export function failureOf(end: GitEnd, command: string): GitFailure {
   });
 }
 
-function watch(child: ChildProcessByStdio<Writable, Readable, Readable>, options: GitOptions, clock: Clock): GitChild {
+function startShell(args: readonly string[], env: Record<string, string>): Shell {
+  // At the root: the folders of the cache may be deleted at any moment, and git does not start in one that is gone.
+  return spawn('/bin/sh', ['-c', ...args], { cwd: '/', env, stdio: 'pipe', detached: true });
+}
+
+/** What a waiting shell is told; null for what cannot be put on lines. */
+function orderOf(command: readonly string[], { gitDir, env, limits }: GitOptions): string | null {
+  const lines = [
+    ...Object.entries({ GIT_DIR: gitDir, ...env }).map(([name, value]) => `e${name}=${value}`),
+    `t${limits.cpuSeconds}`,
+    ...(process.platform === 'linux' ? [`v${kibOf(limits.memoryBytes)}`] : []),
+    ...command.map((argument) => `a${argument}`),
+    'x',
+  ];
+  return lines.every((line) => PLAIN.test(line)) ? `${lines.join('\n')}\n` : null;
+}
+
+function kibOf(bytes: number): number {
+  return Math.ceil(bytes / 1024);
+}
+
+function isAlive(shell: Shell): boolean {
+  return shell.exitCode === null && shell.signalCode === null;
+}
+
+/** Whether the server's process stays for that shell's sake. */
+function holdOpen(shell: Shell, isHeld: boolean): void {
+  for (const part of [shell, shell.stdin, shell.stdout, shell.stderr] as { ref(): void; unref(): void }[]) {
+    if (isHeld) part.ref();
+    else part.unref();
+  }
+}
+
+function watch(child: Shell, options: GitOptions, clock: Clock): GitChild {
   let stopped: GitEnd['stopped'] = null;
   let stderr = '';
   let spawnError = '';
