@@ -1,11 +1,12 @@
 import { createReadStream } from 'node:fs';
 import { GitFailure, isGitFailure } from './failure.ts';
+import { HeldBody } from './held-body.ts';
 import { isAncestor } from './history.ts';
-import { DEFAULT_PACK_LIMITS, IncomingPack, type PackLimits } from './incoming-pack.ts';
+import { DEFAULT_PACK_LIMITS, IncomingPack, type PackLimits, SMALL_PACK_BYTES } from './incoming-pack.ts';
 import type { ObjectType } from './object-format.ts';
 import type { ObjectReader } from './objects.ts';
 import { PathCheck } from './path-limits.ts';
-import type { Lease, Repository } from './repository.ts';
+import { type Lease, MAX_TRIES, type Repository } from './repository.ts';
 import type { CommitChange, RefUpdate, RepositoryChange, RepositoryState } from './truth.ts';
 
 /** A reference that shall move. `from` and `to` as in {@link RefUpdate}. */
@@ -50,13 +51,39 @@ export async function changeRepository(
   repository: Repository,
   request: ChangeRequest,
 ): Promise<ReadonlyMap<string, string>> {
+  // Before anything is held: a slow client keeps nothing from being tidied up.
+  const body = request.pack === null ? null : await HeldBody.read(request.pack, SMALL_PACK_BYTES);
+  let isBegun = false;
+  const commit: CommitChange = (change) => {
+    isBegun = true;
+    return request.commit(change);
+  };
+  for (let tries = 1; ; tries++) {
+    const { losses } = repository;
+    try {
+      return await attempt(repository, body, { ...request, commit });
+    } catch (error) {
+      // The cache may be deleted at any moment, also now.
+      const isOver = isBegun || isGitFailure(error, 'collected') || request.signal?.aborted === true;
+      const mayTryAgain = !isOver && tries < MAX_TRIES && body?.isWhole !== false;
+      if (!mayTryAgain || !(await repository.hasLostSince(losses))) throw error;
+    }
+  }
+}
+
+async function attempt(
+  repository: Repository,
+  body: HeldBody | null,
+  request: ChangeRequest,
+): Promise<ReadonlyMap<string, string>> {
+  const { losses } = repository;
   const lease = await repository.lease();
   let incoming: IncomingPack | null = null;
   try {
     if ((request.basis ?? lease.state).collections !== lease.state.collections) throw collected();
-    if (request.pack !== null) incoming = await receive(repository, lease, request.pack, request);
+    if (body !== null) incoming = await receive(repository, lease, body, request);
     try {
-      return await applyUpdates(repository, lease, incoming, request);
+      return await applyUpdates(repository, lease, incoming, { ...request, losses });
     } catch (error) {
       if (!isGitFailure(error, 'collected') || request.basis !== undefined) throw error;
       const pack = incoming === null ? null : createReadStream(incoming.files.pack);
@@ -77,12 +104,12 @@ export function collected(): GitFailure {
 async function receive(
   repository: Repository,
   lease: Lease,
-  pack: AsyncIterable<Uint8Array>,
+  body: HeldBody,
   request: ChangeRequest,
 ): Promise<IncomingPack> {
   try {
     const options = { limits: request.limits ?? DEFAULT_PACK_LIMITS, signal: request.signal };
-    return await IncomingPack.receive(repository, lease, pack, options);
+    return await IncomingPack.receive(repository, lease, body, options);
   } catch (error) {
     // Objects that "are missing" may be missing from the cache only; the next use of it will look.
     repository.suspect();
@@ -94,7 +121,7 @@ async function applyUpdates(
   repository: Repository,
   lease: Lease,
   incoming: IncomingPack | null,
-  request: ChangeRequest,
+  request: ChangeRequest & { losses: number },
 ): Promise<ReadonlyMap<string, string>> {
   // The blobs are written while the updates are looked at; nearly always both are wanted.
   const stored = incoming?.store() ?? Promise.resolve();
@@ -104,6 +131,11 @@ async function applyUpdates(
     throw described.reason;
   }
   await stored;
+  const isDoubtful = described.value.some(({ problem, update }) => problem !== null || update.forced);
+  if (isDoubtful && (await repository.hasLostSince(request.losses))) {
+    await incoming?.unstore();
+    throw new GitFailure('process-failed', 'the cache was deleted');
+  }
   const refused = new Map<string, string>();
   const updates: RefUpdate[] = [];
   for (const one of described.value) {

@@ -128,3 +128,47 @@ test('a disk that fills in the midst of a push refuses it, keeps what was there,
   await bob.run('pull', '-q');
   await bob.run('fsck', '--full', '--strict');
 });
+
+test('the cache folder may be deleted while several clients clone, fetch and push', async (t) => {
+  const server = await startGitServer(t);
+  const seed = await workingCopy(t, server, 'r1');
+  for (const name of ['a', 'b', 'c']) await seed.commitFile(name, name);
+  await seed.run('push', '-q', 'origin', 'main');
+  const { git } = server.store.surroundings;
+  const spawn = git.spawn.bind(git);
+  const cache = join(server.folder, 'cache');
+  let [spawned, deleted] = [0, 0];
+  const deletions: Promise<void>[] = [];
+  // Every third git finds the cache going away under it, all of it or what matters most; seven times, since work is begun
+  // at most eight times.
+  t.mock.method(git, 'spawn', (...args: Parameters<typeof spawn>) => {
+    const child = spawn(...args);
+    spawned += 1;
+    if (spawned % 3 !== 0 || deleted === 7) return child;
+    deleted += 1;
+    const folder = deleted % 2 === 0 ? cache : join(cache, 'repositories', 'r1', 'objects', 'pack');
+    deletions.push(rm(folder, { recursive: true, force: true, maxRetries: 5 }));
+    return child;
+  });
+  const work = async (name: string) => {
+    const client = new GitClient(await temporaryFolder(t));
+    await client.run('clone', '-q', server.remote('r1'), '.');
+    await client.run('checkout', '-q', '-b', name);
+    for (let round = 0; round < 3; round++) {
+      await client.commitFile(`${name}-${round}`, `${name} ${round}`);
+      await client.run('push', '-q', 'origin', name);
+      await client.run('fetch', '-q', 'origin');
+      const folder = await temporaryFolder(t);
+      await client.run('clone', '-q', '--bare', `--depth=${2 + round}`, server.remote('r1'), folder);
+    }
+    return [name, await client.run('rev-parse', name)] as const;
+  };
+  const tips = await Promise.all(['one', 'two', 'three', 'four'].map(work));
+  await Promise.all(deletions);
+  assert.equal(deleted, 7);
+  t.mock.restoreAll();
+  const bob = new GitClient(await temporaryFolder(t));
+  await bob.run('clone', '-q', server.remote('r1'), '.');
+  await bob.run('fsck', '--full', '--strict');
+  for (const [name, tip] of tips) assert.equal(await bob.run('rev-parse', `origin/${name}`), tip);
+});

@@ -3,7 +3,7 @@ import { type FileHandle, open, readFile, stat } from 'node:fs/promises';
 import { PassThrough } from 'node:stream';
 import { GitFailure } from './failure.ts';
 import { writable } from './flow.ts';
-import { HeldBody } from './held-body.ts';
+import type { HeldBody } from './held-body.ts';
 import { ObjectReader } from './objects.ts';
 import type { PackBlobs } from './pack-blobs.ts';
 import { holdsObjectLargerThan, PackIndex } from './pack-index.ts';
@@ -33,7 +33,7 @@ export const DEFAULT_PACK_LIMITS: PackLimits = {
 };
 
 /** A pack that is held in memory: it is read whole before a process is started for it. */
-const SMALL_PACK_BYTES = 1024 * 1024;
+export const SMALL_PACK_BYTES = 1024 * 1024;
 const READ_CHUNK_BYTES = 1024 * 1024;
 
 /**
@@ -69,16 +69,16 @@ export class IncomingPack {
   /**
    * Reads a pack to its end, indexes and checks it. A small one takes its turn when it is here whole, so that a slow
    * client does not keep others waiting.
+   * @param body read as far as {@link SMALL_PACK_BYTES}.
    * @throws {GitFailure} `pack-refused`, `pack-too-large`, `stopped`, `busy`. The source is read to its end even then, up
    * to the limit, so that the client hears the answer.
    */
   static async receive(
     repository: Repository,
     lease: Lease,
-    source: AsyncIterable<Uint8Array>,
+    body: HeldBody,
     options: { limits: PackLimits; signal?: AbortSignal | undefined },
   ): Promise<IncomingPack> {
-    const body = await HeldBody.read(source, SMALL_PACK_BYTES);
     const { smallUnpacks, largeUnpacks } = repository.surroundings;
     const release = await (body.isWhole ? smallUnpacks : largeUnpacks).take(options.signal);
     const quarantine = new Quarantine(repository, lease);

@@ -55,6 +55,8 @@ export interface Lease {
 }
 
 const IDLE_READER_MS = 60_000;
+/** How often work is begun again whose cache was deleted under it. */
+export const MAX_TRIES = 8;
 
 /**
  * The files of the repository as of one count of collections. Objects that were taken out of the repository may be in the
@@ -92,6 +94,7 @@ export class Repository {
   bitmapObjects = 0;
   #known: RepositoryState | undefined;
   #syncedGeneration = -1;
+  #losses = 0;
   #readerTimer: { cancel(): void } | null = null;
 
   constructor(truth: RepositoryTruth, surroundings: GitSurroundings) {
@@ -172,6 +175,23 @@ export class Repository {
     this.#syncedGeneration = -1;
   }
 
+  /** Counts how often files were found missing; for {@link hasLostSince}. */
+  get losses(): number {
+    return this.#losses;
+  }
+
+  /**
+   * True when files of the cache have gone since then: what failed meanwhile, or found nothing, is worth another try.
+   * @param losses {@link losses} of before.
+   */
+  async hasLostSince(losses: number): Promise<boolean> {
+    if (this.#losses !== losses || !(await this.#files.exists())) return true;
+    const expected = (this.#known?.packs ?? []).filter(({ id }) => this.#present.has(id));
+    const found = await this.#files.presentPacks(expected);
+    // A pack may be folded into another one while we look.
+    return this.#losses !== losses || expected.some(({ id }) => this.#present.has(id) && !found.has(id));
+  }
+
   /**
    * Runs the transaction that adds a pack and moves the pack's files into the cache, so that it need not be read back.
    * @param lease that the pack was checked against.
@@ -216,18 +236,22 @@ export class Repository {
   async #bringUpTo(state: RepositoryState): Promise<RepositoryState> {
     if (this.#syncedGeneration >= state.generation && (await this.#files.exists())) return state;
     return this.#turn.run(async () => {
-      if (this.#syncedGeneration >= state.generation && (await this.#files.exists())) return state;
-      // A list from before a collection would bring back what was taken out.
-      if (state.collections < this.#folder.collections) state = await this.state();
-      try {
-        await this.#sync(state);
-        return state;
-      } catch (error) {
-        // Another node has folded packs together after we read the list: the new list has what is needed.
-        const newer = error instanceof BlobNotFoundError ? await this.state() : state;
-        if (newer.generation === state.generation) throw error;
-        await this.#sync(newer);
-        return newer;
+      let wanted = state;
+      for (let tries = 1; ; tries++) {
+        if (this.#syncedGeneration >= wanted.generation && (await this.#files.exists())) return wanted;
+        // A list from before a collection would bring back what was taken out.
+        if (wanted.collections < this.#folder.collections) wanted = await this.state();
+        try {
+          await this.#sync(wanted);
+          return wanted;
+        } catch (error) {
+          const isDeleted = (error as NodeJS.ErrnoException).code === 'ENOENT';
+          // Another node has folded packs together after we read the list: the new list has what is needed.
+          const newer = error instanceof BlobNotFoundError ? await this.state() : wanted;
+          if (newer.generation === wanted.generation && !(isDeleted && tries < MAX_TRIES)) throw error;
+          if (isDeleted) this.suspect();
+          wanted = newer;
+        }
       }
     });
   }
@@ -324,11 +348,13 @@ export class Repository {
   /** Looks at what a former process, or a careless hand, has left in the folder. */
   async #survey(state: RepositoryState): Promise<void> {
     this.#replaceReader();
-    if (!(await this.#files.exists())) this.bitmapObjects = 0;
+    const isThere = await this.#files.exists();
+    if (!isThere) this.bitmapObjects = 0;
     await this.#files.create();
     // A pack that came after this list was read may be in use already.
     const known = this.#present;
     this.#present = await this.#files.presentPacks(state.packs);
+    if (!isThere || state.packs.some(({ id }) => known.has(id) && !this.#present.has(id))) this.#losses += 1;
     const isWanted = (id: string) =>
       this.#present.has(id) || known.has(id) || this.#arriving.has(id) || this.#retired.has(id);
     if (await this.#files.sweep(isWanted)) this.bitmapObjects = 0;

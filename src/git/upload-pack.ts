@@ -8,7 +8,7 @@ import { writable } from './flow.ts';
 import { failureOf, type GitChild, type GitLimits } from './git-process.ts';
 import { HeldBody } from './held-body.ts';
 import { lineText, PacketReader } from './pkt-line.ts';
-import type { Repository } from './repository.ts';
+import { MAX_TRIES, type Repository } from './repository.ts';
 
 /** The answer to a POST to upload-pack. */
 export type UploadAnswer =
@@ -70,10 +70,10 @@ async function fetchObjects(
   if (known !== null) return { kind: 'bytes', bytes: known };
   const file = await repository.surroundings.answerFiles.find(key);
   if (file !== null) return { kind: 'stream', ...file, ended: Promise.resolve() };
-  if (!answers.begin(key)) return keepLarge(repository, key, await stream(repository, version, body, signal));
+  if (!answers.begin(key)) return keepLarge(repository, key, await gather(repository, version, body, signal));
   let answer: UploadAnswer | null = null;
   try {
-    answer = await gather(await stream(repository, version, body, signal), repository.surroundings.clock);
+    answer = await gather(repository, version, body, signal);
   } finally {
     answers.settle(key, answer?.kind === 'bytes' && answer.failure === undefined ? answer.bytes : null);
   }
@@ -96,17 +96,37 @@ function keepLarge(repository: Repository, key: string, answer: UploadAnswer): U
   return answer;
 }
 
+/** An answer in one piece where it is short; made again where the cache was deleted under it. */
+async function gather(
+  repository: Repository,
+  version: 0 | 2,
+  body: HeldBody,
+  signal: AbortSignal | undefined,
+): Promise<UploadAnswer> {
+  for (let tries = 1; ; tries++) {
+    const { losses } = repository;
+    const answer = await inOnePiece(await stream(repository, version, body, signal), repository.surroundings.clock);
+    const hasFailed = answer.kind === 'bytes' && answer.failure !== undefined && signal?.aborted !== true;
+    if (!hasFailed || tries >= MAX_TRIES || !(await repository.hasLostSince(losses))) return answer;
+  }
+}
+
 /** Waits for a short answer to be whole; a long or slow one is handed on as a stream, with nothing lost. */
-async function gather(answer: UploadAnswer, clock: Clock): Promise<UploadAnswer> {
+async function inOnePiece(answer: UploadAnswer, clock: Clock): Promise<UploadAnswer> {
   if (answer.kind === 'bytes') return answer;
   const chunks: Buffer[] = [];
   let size = 0;
   const isWhole = await new Promise<boolean>((resolve) => {
-    const timer = clock.after(GATHER_MS, () => finish(false));
+    let isLate = false;
+    const timer = clock.after(GATHER_MS, () => {
+      isLate = true;
+      // With nothing to pass on it may yet turn out that git has failed.
+      if (size > 0) finish(false);
+    });
     const take = (chunk: Buffer) => {
       chunks.push(chunk);
       size += chunk.length;
-      if (size > MAX_KEPT_ANSWER_BYTES) finish(false);
+      if (isLate || size > MAX_KEPT_ANSWER_BYTES) finish(false);
     };
     const close = () => finish(true);
     const finish = (whole: boolean) => {
