@@ -6,6 +6,7 @@ import type { Context, Origin } from '../../kernel/context.ts';
 import type { BlobStore } from '../../kernel/store/blobs.ts';
 import { protocolOf, readSshCommand, type SshCommand } from './ssh-command.ts';
 import { sshHostKey } from './ssh-host-key.ts';
+import { hangUp, Logins, watchStall } from './ssh-limits.ts';
 import { serveSshCommand } from './ssh-serve.ts';
 
 /** Authenticated ciphers, curves and SHA-2 only. AES-GCM alone, since clients would choose slower ones first. */
@@ -59,6 +60,7 @@ export async function openSshDoor(ctx: Context): Promise<readonly string[]> {
   const { host, sshPort } = ctx.config;
   if (sshPort === null) return [];
   const connections = new Set<Connection>();
+  const logins = new Logins();
   const server = new ssh2.Server(
     {
       hostKeys: [await sshHostKey(ctx.config.data)],
@@ -67,11 +69,13 @@ export async function openSshDoor(ctx: Context): Promise<readonly string[]> {
       keepaliveInterval: KEEP_ALIVE_MS,
     },
     (client, { ip, header }) => {
-      if (connections.size >= MAX_CONNECTIONS) {
-        client.end();
+      // Those who are not in yet have a limit of their own, or they would keep out those who may come in.
+      if (connections.size - logins.size >= MAX_CONNECTIONS) {
+        hangUp(client);
         return;
       }
       connections.add(client);
+      logins.add(client);
       client.once('close', () => connections.delete(client));
       new SshConnection(ctx, client, ip.replace(/^::ffff:/, ''), header?.versions?.software ?? '').open();
     },
@@ -92,8 +96,7 @@ export async function openSshDoor(ctx: Context): Promise<readonly string[]> {
     port,
     async close() {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      for (const client of connections) client.end();
-      for (const client of connections) (client as unknown as { _sock?: { destroy(): void } })._sock?.destroy();
+      for (const client of connections) hangUp(client);
       await closed;
     },
   });
@@ -122,7 +125,7 @@ class SshConnection {
   }
 
   open(): void {
-    const grace = this.#ctx.clock.after(LOGIN_MS, () => this.#client.end());
+    const grace = this.#ctx.clock.after(LOGIN_MS, () => hangUp(this.#client));
     this.#client
       .on('authentication', (attempt) => void this.#authenticate(attempt))
       .once('ready', () => grace.cancel())
@@ -186,7 +189,7 @@ class SshConnection {
         const asked = readSshCommand(command);
         const channel = accept();
         if (asked === undefined) refuse(channel, 'Only git-upload-pack and git-receive-pack can be run.');
-        else void this.#run(channel, asked, protocolOf(protocol));
+        else this.#run(channel, asked, protocolOf(protocol)).catch((error: unknown) => this.#fail(channel, error));
       });
   }
 
@@ -199,12 +202,23 @@ class SshConnection {
       refuse(channel, 'The SSH key is not active any more.');
       return;
     }
-    const status = await serveSshCommand(this.#ctx, key.caller, command, {
-      version,
-      channel,
-      origin: { ...this.#origin, signal: gone.signal },
-    });
-    end(channel, status);
+    const watch = watchStall(this.#ctx.clock, channel, () => hangUp(this.#client));
+    try {
+      const status = await serveSshCommand(this.#ctx, key.caller, command, {
+        version,
+        channel,
+        origin: { ...this.#origin, signal: gone.signal },
+      });
+      end(channel, status);
+    } finally {
+      watch.cancel();
+    }
+  }
+
+  /** Ours to mend: the client hears that, and the server goes on. */
+  #fail(channel: ServerChannel, error: unknown): void {
+    this.#ctx.log.error({ err: error }, 'a command over SSH failed');
+    if (!channel.destroyed) refuse(channel, 'internal error');
   }
 }
 
