@@ -71,7 +71,9 @@ export function oneOf<T extends string>(value: unknown, known: readonly T[], wha
 /** @throws ValidationError unless it is a list of no more than so many */
 export function listOf<T>(value: T[] | undefined, what: string, max: number): T[] {
   if (value === undefined) return [];
-  return Array.isArray(value) && value.length <= max ? value : refuse(`${what} is no list of at most ${max}`);
+  // An absent member would be taken for one: no list of the API has any.
+  const isList = Array.isArray(value) && value.length <= max && !value.includes(null as T);
+  return isList ? value : refuse(`${what} is no list of at most ${max}`);
 }
 
 /** Reads the body of a request. @throws ValidationError for what is no pull request */

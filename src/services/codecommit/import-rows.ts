@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type * as sdk from '@aws-sdk/client-codecommit';
+import { BadContent, parseContent } from './approval-rules-content.ts';
 import {
   commitOf,
   type Json,
@@ -150,10 +151,11 @@ function revisionRows(
   events: PullRequestEventRow[],
 ): RevisionRow[] {
   const rows = new Map<string, RevisionRow>();
+  const overriders = new Map(bundle.revisions.map(({ revisionId, overrider }) => [revisionId, overrider]));
   let source = { commit: pullRequest.source_commit, at: pullRequest.created_at };
   const add = (revisionId: string | undefined) => {
     if (revisionId === undefined || rows.has(revisionId)) return;
-    const { overrider } = bundle.revisions.find((one) => one.revisionId === revisionId) ?? {};
+    const overrider = overriders.get(revisionId);
     rows.set(revisionId, {
       pull_request: pullRequest.id,
       revision_id: textOf(revisionId, 'revisionId', 200),
@@ -183,18 +185,32 @@ function approvalRows(
   events: PullRequestEventRow[],
   revisions: RevisionRow[],
 ): ApprovalRow[] {
+  const known = new Map(revisions.map((revision) => [revision.revision_id, revision]));
+  const times = new Map<string, number>();
+  for (const event of events) {
+    const change = metadataOf(event).approvalStateChangedEventMetadata;
+    if (change?.approvalStatus === 'APPROVE') times.set(`${change.revisionId} ${event.actor_arn}`, event.at);
+  }
   return bundle.revisions.flatMap(({ revisionId, approvers }) => {
-    const revision = revisions.find(({ revision_id }) => revision_id === revisionId);
+    const revision = known.get(revisionId);
     if (revision === undefined) return [];
     return [...new Set(listOf(approvers, 'approvers', 1_000))].map((arn) => {
-      const given = events.findLast((event) => {
-        const change = metadataOf(event).approvalStateChangedEventMetadata;
-        return change?.revisionId === revisionId && change?.approvalStatus === 'APPROVE' && event.actor_arn === arn;
-      });
-      const approved_at = given?.at ?? revision.created_at;
+      const approved_at = times.get(`${revisionId} ${arn}`) ?? revision.created_at;
       return { pull_request: id, revision_id: revisionId, user_arn: personOf(arn, 'an approver'), approved_at };
     });
   });
+}
+
+/** Content that nobody could evaluate would fail every later look at whether the rules are met. @throws ValidationError */
+function ruleContentOf(given: unknown): string {
+  const text = textOf(given, 'approvalRuleContent');
+  try {
+    parseContent(text);
+  } catch (error) {
+    if (!(error instanceof BadContent)) throw error;
+    oneOf('false', ['true'], 'whether approvalRuleContent is that of a rule');
+  }
+  return text;
 }
 
 function ruleRow(id: string, rule: Json<sdk.ApprovalRule>): ApprovalRuleRow {
@@ -203,7 +219,7 @@ function ruleRow(id: string, rule: Json<sdk.ApprovalRule>): ApprovalRuleRow {
     id: textOf(rule.approvalRuleId, 'approvalRuleId', 200),
     pull_request: id,
     name: textOf(rule.approvalRuleName, 'approvalRuleName', 100),
-    content: textOf(rule.approvalRuleContent, 'approvalRuleContent'),
+    content: ruleContentOf(rule.approvalRuleContent),
     content_sha256: textOf(rule.ruleContentSha256, 'ruleContentSha256', 200),
     created_at: timeOf(rule.creationDate, 'creationDate of a rule'),
     modified_at: timeOf(rule.lastModifiedDate, 'lastModifiedDate of a rule'),

@@ -24,7 +24,14 @@ interface Place {
 export const bucket: TargetKind = {
   needsRole: true,
   takesInput: false,
-  subjects: (event) => ((event['resources'] ?? []) as unknown[]).filter(isRepositoryArn),
+  // What is put by PutEvents may name anything, another account's repository in whose folder it would write as well.
+  subjects: ({ source, account, region, resources }) =>
+    source === 'aws.codecommit'
+      ? ((resources ?? []) as unknown[]).filter(isRepositoryArn).filter((arn) => {
+          const named = parseArn(arn)!;
+          return named.account === account && named.region === region;
+        })
+      : [],
   async invoke({ target, subject, ruleArn, ruleName }, ctx) {
     if (!isRepositoryArn(subject)) {
       throw commonFault('ValidationError', 'The event names no repository: a bucket takes events of aws.codecommit.');
