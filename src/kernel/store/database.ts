@@ -36,6 +36,7 @@ export class Database {
   /** For reads outside a transaction. It cannot write (with PGlite, which has one connection, it could). */
   readonly reader: AnyDb;
   readonly #writer: AnyDb;
+  #closed: Promise<void> | undefined;
 
   private constructor(kind: DatabaseKind, reader: AnyDb, writer: AnyDb) {
     this.kind = kind;
@@ -91,7 +92,13 @@ export class Database {
     return this.kind === 'postgres' ? builder.setIsolationLevel('serializable') : builder;
   }
 
-  async close(): Promise<void> {
+  /** The second time it does nothing. */
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
     await this.reader.destroy();
     if (this.#writer !== this.reader) await this.#writer.destroy();
   }
