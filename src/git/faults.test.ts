@@ -13,9 +13,9 @@ import { GitClient, startGitServer, temporaryFolder, workingCopy } from './harne
 const run = promisify(execFile);
 /** A release run sends thousands: `SLIPWAY_TEST_MALFORMED=10000`. */
 const MALFORMED = Number(process.env['SLIPWAY_TEST_MALFORMED'] ?? 300);
-const LARGE_BYTES = 64 * 1024 * 1024;
+const LARGE_BYTES = 128 * 1024 * 1024;
 /** What a push of {@link LARGE_BYTES} may add to the memory of the process: pieces on their way, never the whole. */
-const MOST_GROWTH_BYTES = 48 * 1024 * 1024;
+const MOST_GROWTH_BYTES = 96 * 1024 * 1024;
 
 /** Bytes that no compression shrinks, the same at every run. */
 function noise(bytes: number): Buffer {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { promisify } from 'node:util';
@@ -129,8 +129,14 @@ test('without keys a backup holds nothing that opens it', async (t) => {
   await slipway('backup', target, ...at(server.config), '--without-keys');
   assert.deepEqual(
     (await readdir(target)).sort().filter((name) => !name.startsWith('blobs')),
-    ['manifest.json', server.config.databaseUrl === '' ? 'slipway.db' : 'rows.jsonl.gz'],
+    ['manifest.json', 'root.key.check', server.config.databaseUrl === '' ? 'slipway.db' : 'rows.jsonl.gz'],
   );
+  const place = await freshPlace(t, server.config);
+  await slipway('restore', target, ...at(place));
+  // A new key would open nothing, and nobody would know why.
+  await assert.rejects(startServer(t, { settings: place }), /Put its root\.key back/);
+  await copyFile(join(data, 'root.key'), join(place.data, 'root.key'));
+  await startServer(t, { settings: place });
   const nowhere = join(await temporaryFolder(t), 'none');
   assert.match(await failure(slipway('backup', join(target, 'x'), '--data', nowhere)), /There is no installation/);
 });

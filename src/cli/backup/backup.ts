@@ -19,7 +19,9 @@ const MANIFEST = 'manifest.json';
 /** 1: `slipway.db`. 2: `rows.jsonl.gz`. */
 const FORMATS = [1, 2];
 /** What opens the rest; whoever has these and the backup has everything. */
-const KEYS = ['root.key', 'root.key.wrapped', 'root.key.check', 'root-credentials.json', 'ssh_host_ed25519_key'];
+const KEYS = ['root.key', 'root.key.wrapped', 'root-credentials.json', 'ssh_host_ed25519_key'];
+/** Opens nothing: it tells the right root key from any other, and a server without the right one does not start. */
+const CHECK = 'root.key.check';
 
 interface Manifest {
   format: number;
@@ -55,7 +57,7 @@ export async function backup(config: Config, target: string, options: { keys: bo
     for (const blob of await filesIn(staging)) {
       files[`${BLOBS}/${blob}`] = await copy(join(staging, blob), join(target, BLOBS, blob));
     }
-    for (const name of options.keys ? await present(config.data, KEYS) : []) {
+    for (const name of await present(config.data, options.keys ? [...KEYS, CHECK] : [CHECK])) {
       files[name] = await copy(join(config.data, name), join(target, name));
     }
   } finally {

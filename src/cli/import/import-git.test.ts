@@ -3,7 +3,6 @@ import { execFile, spawn, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text as textOf } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
@@ -58,7 +57,8 @@ async function source(t: TestContext) {
 }
 
 function slipway(server: TestServer, ...args: string[]) {
-  const env = { ...server.env(server.root_.keys), GIT_CONFIG_GLOBAL: '/dev/null' };
+  // A temporary folder of its own shows what a run leaves there; other tests use the system's.
+  const env = { ...server.env(server.root_.keys), GIT_CONFIG_GLOBAL: '/dev/null', TMPDIR: server.config.data };
   return new Promise<{ status: number; text: string }>((resolve) => {
     execFile(process.execPath, [MAIN, 'import', ...args], { env }, (error, stdout, stderr) => {
       resolve({ status: error === null ? 0 : Number(error.code), text: stdout + stderr });
@@ -157,7 +157,7 @@ test('a repository comes in with branches, tags and notes; again it brings what 
     );
     assert.equal(status, 2);
     assert.match(text, /AccessDeniedException: .*codecommit:GetRepository/);
-    const left = (await readdir(tmpdir())).filter((name) => name.startsWith('slipway-import-'));
+    const left = (await readdir(server.config.data)).filter((name) => name.startsWith('slipway-import-'));
     assert.deepEqual(left, [], 'no folder stays behind');
   });
 });

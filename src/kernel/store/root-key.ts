@@ -26,6 +26,7 @@ interface WrappedKey {
  * @throws Error in an operator's words where it cannot be had, or is not the one that the data was sealed with
  */
 export async function openRootKey(settings: RootKeySettings): Promise<Buffer> {
+  await requireKeyOfData(settings);
   const key = await readRootKey(settings);
   await holdToData(settings.data, key);
   return key;
@@ -39,6 +40,16 @@ function readRootKey(settings: RootKeySettings): Promise<Buffer> | Buffer {
 
 const plainPath = (data: string) => join(data, 'root.key');
 const wrappedPath = (data: string) => join(data, 'root.key.wrapped');
+
+/** A key is made for new data only. */
+async function requireKeyOfData({ data, rootKey, rootKmsKey }: RootKeySettings): Promise<void> {
+  if (rootKey !== '' || rootKmsKey !== '') return;
+  const isSealed = (await readIfThere(join(data, 'root.key.check'))) !== undefined;
+  if (!isSealed || (await readIfThere(plainPath(data))) !== undefined) return;
+  throw new Error(
+    `The root key is not the one that the data in ${data} was sealed with: there is none. Put its root.key back.`,
+  );
+}
 
 /** Another key would open nothing of the data, and what it sealed would be lost to the right one: better not to start. */
 async function holdToData(data: string, key: Buffer): Promise<void> {

@@ -62,7 +62,7 @@ async function authenticate({ request, ctx }: Exchange, target: Target): Promise
   if (given === undefined) return 401;
   const hostRegion = regionOf(request.host);
   const identity = await identifyGitUser(ctx, given, {
-    paths: target.rest.startsWith(LFS) ? [target.path, `${target.path}/info/lfs`] : [target.path],
+    paths: signedPaths(target),
     hosts: () => hostsOf(request, ctx.publicUrl),
     regions: async (account) => {
       const regions = [
@@ -78,6 +78,13 @@ async function authenticate({ request, ctx }: Exchange, target: Target): Promise
   const named = await repositoriesOfName(ctx, caller.account, target.name);
   const region = identity.region ?? hostRegion ?? likelyRegion(ctx, named);
   return { ctx: ctx.withCaller(caller, region), repository: named.find((one) => one.region === region) };
+}
+
+/** What a password may have been signed for. git-lfs adds `.git` to the address that git was asked for a password for. */
+function signedPaths({ path, rest }: Target): string[] {
+  const plain = path.replace(/\.git$/, '');
+  const paths = plain === path ? [path] : [path, plain];
+  return rest.startsWith(LFS) ? paths.flatMap((one) => [one, `${one}/info/lfs`]) : paths;
 }
 
 /** Region of a host name in AWS's form, `git-codecommit.eu-west-1.example.com`. */

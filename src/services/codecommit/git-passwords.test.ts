@@ -102,6 +102,11 @@ test('S8: signed passwords of anything else than this key, host, path and region
   for (const [name, parts] of good) {
     assert.equal(await ask(server, root.accessKeyId, sign(server, root, parts)), 200, name);
   }
+  // git is asked for a password for the address as it was typed; git-lfs goes to the one with `.git`.
+  const forLfs = basic(root.accessKeyId, sign(server, root));
+  const lfs = `${server.url}/v1/repos/app.git/info/lfs/objects/batch`;
+  const { status } = await fetch(lfs, { method: 'POST', headers: { authorization: forLfs }, body: '{}' });
+  assert.ok(![401, 403].includes(status), `git-lfs was answered ${status}`);
   const bad: [string, string, string][] = [
     ['another path', root.accessKeyId, sign(server, root, { path: '/v1/repos/other' })],
     ['another host', root.accessKeyId, sign(server, root, { host: 'example.com' })],
