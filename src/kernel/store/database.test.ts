@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
@@ -238,3 +240,25 @@ if (postgresUrl !== undefined) {
     await eventually(() => database.transaction(answers).catch(() => false));
   });
 }
+
+test('SQLite: a transaction that reads first waits for another process that holds the file, and then writes', async (t) => {
+  const path = join(await testFolder(t), 'held.db');
+  const database = Database.sqlite(path);
+  t.after(() => database.close());
+  await database.transaction((tx) => tx.schema.createTable('things').addColumn('id', 'text').execute());
+  const script = `
+    import { DatabaseSync } from 'node:sqlite';
+    const held = new DatabaseSync(process.argv[1]);
+    held.exec('BEGIN IMMEDIATE');
+    process.stdout.write('held');
+    setTimeout(() => held.close(), 300);`;
+  const other = spawn(process.execPath, ['--input-type=module', '-e', script, path], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  await once(other.stdout, 'data');
+  await database.transaction(async (tx) => {
+    await tx.selectFrom('things').selectAll().execute();
+    await tx.insertInto('things').values({ id: 'a' }).execute();
+  });
+  if (other.exitCode === null) await once(other, 'exit');
+});

@@ -32,7 +32,9 @@ class SqliteHandle implements SqliteConnection {
     if (text === 'rollback' && !this.#database.isTransaction) return NOTHING;
     const known = this.#prepared.get(text);
     if (known !== undefined) return known;
-    const prepared = this.#compile(text);
+    // A transaction that begins as a reader is refused at once, without a wait, when it comes to write while another process
+    // (a backup that begins) holds the file.
+    const prepared = this.#compile(text === 'begin' ? 'begin immediate' : text);
     if (this.#prepared.size >= CACHED_STATEMENTS) this.#prepared.clear();
     this.#prepared.set(text, prepared);
     return prepared;
