@@ -53,6 +53,7 @@ class AwsCommandLine {
 
   run(args: readonly string[], options: { env: Record<string, string>; cwd: string | undefined }): Promise<Printed> {
     const running = this.#last.then(() => this.#run(args, options));
+    // The caller hears of a failure; the next command only waits for its turn.
     this.#last = running.catch(() => undefined);
     return running;
   }

@@ -109,6 +109,7 @@ export class Git {
         else reject(new GitError(shown(errors).trim() || `git ${args[0]} ended with status ${status}`));
       });
     });
+    // Whoever asked waits for it, perhaps after a while; until then a failure is no unhandled one.
     ended.catch(() => undefined);
     return { stdin: child.stdin, stdout: child.stdout, ended };
   }
