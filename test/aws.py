@@ -8,6 +8,7 @@ import os
 import sys
 
 from awscli import clidriver
+from awscli.customizations import assumerole
 
 # Versions 1 and 2 have the library in different places: this is the one that the command uses.
 Session = clidriver.botocore.session.Session
@@ -29,6 +30,8 @@ def run(command):
     data = os.environ['AWS_DATA_PATH']
     os.environ.clear()
     os.environ.update(command['env'], AWS_DATA_PATH=data)
+    # Also set when it is loaded, by the home folder: sessions of one test's roles are no other test's.
+    assumerole.CACHE_DIR = os.path.expanduser('~/.aws/cli/cache')
     os.chdir(command['cwd'])
     for number, name in ((1, 'out'), (2, 'err')):
         file = os.open(command[name], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

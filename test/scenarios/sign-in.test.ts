@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFile, spawnSync } from 'node:child_process';
-import { readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
@@ -62,6 +62,8 @@ test('a CI job signs in by its token, with no key: the SDK and the aws command l
     const { stdout } = await aws(['sts', 'get-caller-identity', '--query', 'Arn', '--output', 'text'], good);
     assert.equal(stdout.trim(), arn);
     await aws(['codecommit', 'list-repositories'], good);
+    const kept = await readdir(join(folder, '.aws/cli/cache'));
+    assert.equal(kept.length, 1, 'the session is kept in the home folder of the one who typed');
   } else t.diagnostic('the aws command line is not there');
   const bad = await jobEnvironment(server, folder, fork);
   await assert.rejects(sdk(bad), /Not authorized to perform sts:AssumeRoleWithWebIdentity/);
