@@ -6,7 +6,7 @@ import type { ResourceRef, Route } from '../../kernel/service.ts';
 import type { Exchange, HttpRequest } from '../../kernel/wire/http.ts';
 import { gitFault, openRepository } from './git-cache.ts';
 import { LFS, serveLfs } from './git-lfs.ts';
-import { identifyGitUser, readBasic } from './git-passwords.ts';
+import { identifyGitUser, readBasic, whyUnknown } from './git-passwords.ts';
 import { GitPushes } from './git-pushes.ts';
 import { gitRecord } from './git-records.ts';
 import { likelyRegion, repositoriesOfName } from './named-repositories.ts';
@@ -36,7 +36,7 @@ export const gitHttp: Route = {
   async handle(exchange) {
     const target = targetOf(exchange.request.path);
     const visitor = await authenticate(exchange, target);
-    if (typeof visitor === 'number') refuse(exchange, visitor);
+    if ('status' in visitor) refuse(exchange, visitor.status, visitor.text);
     else if (target.rest.startsWith(LFS)) {
       await serveLfs(exchange, { ...visitor, name: target.name, rest: target.rest.slice(LFS.length) });
     } else await serve(exchange, visitor, target);
@@ -56,10 +56,15 @@ interface Visitor {
   repository: RepositoryRow | undefined;
 }
 
-/** Answers who it is, or the status to refuse with. */
-async function authenticate({ request, ctx }: Exchange, target: Target): Promise<Visitor | number> {
+interface Refusal {
+  status: number;
+  text?: string;
+}
+
+/** Answers who it is, or what to refuse with. */
+async function authenticate({ request, ctx }: Exchange, target: Target): Promise<Visitor | Refusal> {
   const given = readBasic(request.headers.authorization);
-  if (given === undefined) return 401;
+  if (given === undefined) return { status: 401 };
   const hostRegion = regionOf(request.host);
   const identity = await identifyGitUser(ctx, given, {
     paths: signedPaths(target),
@@ -72,8 +77,8 @@ async function authenticate({ request, ctx }: Exchange, target: Target): Promise
       return [...new Set(hostRegion === undefined ? regions : [hostRegion, ...regions])];
     },
   });
-  if (identity.outcome === 'expired') return 403;
-  if (identity.outcome === 'unknown') return 401;
+  if (identity.outcome === 'expired') return { status: 403 };
+  if (identity.outcome === 'unknown') return { status: 401, text: whyUnknown(given) };
   const { caller } = identity;
   const named = await repositoriesOfName(ctx, caller.account, target.name);
   const region = identity.region ?? hostRegion ?? likelyRegion(ctx, named);
@@ -178,7 +183,7 @@ const KEY_STATUSES: Readonly<Record<string, number>> = {
 };
 
 const TEXTS: Readonly<Record<number, string>> = {
-  401: 'Git credentials are required.',
+  401: 'Git credentials are required: a user name and a password.',
   403: 'The security token included in the request is expired or invalid.',
   404: 'There is nothing here.',
 };

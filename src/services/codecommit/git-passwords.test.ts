@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Keys, startServer, type TestServer } from '../../../test/harness.ts';
+import { type Keys, startServer, type TestServer, temporaryFolder } from '../../../test/harness.ts';
+import { GitClient } from '../../git/harness.ts';
 import { HandClock } from '../../kernel/testing/hand-clock.ts';
 import { readBasic, signGitPassword } from './git-passwords.ts';
+import { remoteOf, startWithRepository } from './harness.ts';
 
 function basic(user: string, password: string): string {
   return `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`;
@@ -165,4 +167,35 @@ test('a repository of another region is found by the region that signed, or by i
   await elsewhere.codecommit.createRepository({ repositoryName: 'app' });
   assert.equal(await ask(server, server.root.accessKeyId, sign(server, server.root, { region: 'eu-west-1' })), 200);
   assert.equal(await ask(server, server.root.accessKeyId, sign(server, server.root)), 404);
+});
+
+test('git tells its user that a password was wrong, in the same words for whatever is wrong about it', async (t) => {
+  const { server, alice } = await startWithRepository(t);
+  const client = new GitClient(await temporaryFolder(t));
+  const told = async (userName: string, password: string) => {
+    const { status, stderr } = await client.attempt(['ls-remote', remoteOf(server, 'app', userName, password)]);
+    assert.notEqual(status, 0);
+    assert.match(stderr, /^fatal: Authentication failed for /m);
+    return /^remote: (.*)$/m.exec(stderr)?.[1];
+  };
+  const wrong = await told(alice.userName, 'wrong');
+  assert.match(wrong ?? '', /^The user name or the password is wrong, or these git credentials are inactive\./);
+  assert.equal(await told('nobody-at-123456789012', 'wrong'), wrong);
+  assert.equal(await told('alice', alice.password), wrong, 'the name of the user, not of the credentials');
+  const { ServiceSpecificCredentials: all = [] } = await alice.iam.listServiceSpecificCredentials({
+    UserName: 'alice',
+  });
+  const id = { UserName: 'alice', ServiceSpecificCredentialId: all[0]!.ServiceSpecificCredentialId! };
+  await server.root_.iam.updateServiceSpecificCredential({ ...id, Status: 'Inactive' });
+  assert.equal(await told(alice.userName, alice.password), wrong, 'inactive');
+  const { accessKeyId, secretAccessKey } = alice.keys;
+  const key = await told(accessKeyId, secretAccessKey);
+  assert.match(key ?? '', /^An access key and its secret are no git credentials/);
+  assert.equal(await told('AKIAAAAAAAAAAAAAAAAA', secretAccessKey), key, 'a key that is not there');
+  const signed = `20200101T000000Z${'0'.repeat(64)}`;
+  const old = await told(accessKeyId, signed);
+  assert.match(old ?? '', /^This signed password is not accepted: it is older than 15 minutes/);
+  assert.equal(await told('AKIAAAAAAAAAAAAAAAAA', signed), old);
+  const missing = await fetch(`${server.url}/v1/repos/app/info/refs?service=git-upload-pack`);
+  assert.equal(await missing.text(), 'Git credentials are required: a user name and a password.\n');
 });

@@ -30,6 +30,7 @@ export type GitIdentity =
   /** Made with keys that are no good any more: asking again would bring the same. */
   | { outcome: 'expired' };
 
+const ACCESS_KEY_ID = /^A[KS]IA[A-Z0-9]{12,}$/;
 const SIGNED_PASSWORD = /^(\d{8}T\d{6})Z([0-9a-f]{64})$/;
 /** Source: CodeCommit User Guide, "Troubleshooting the credential helper": passwords are good for about 15 minutes. */
 const WINDOW_MS = 15 * 60_000;
@@ -60,6 +61,29 @@ export async function identifyGitUser(ctx: Context, given: GitPassword, signedFo
   const { userName, password } = given;
   const caller = await ctx.identity.verifyServicePassword('codecommit.amazonaws.com', userName, password, ctx.sourceIp);
   return caller === undefined ? { outcome: 'unknown' } : { outcome: 'known', caller, region: undefined };
+}
+
+/**
+ * What a user is told whose password stands for nobody. It depends on the form of what was sent and on nothing else: an
+ * unknown user, a wrong password and inactive credentials must read the same.
+ */
+export function whyUnknown({ userName, password }: GitPassword): string {
+  if (SIGNED_PASSWORD.test(password)) {
+    return (
+      'This signed password is not accepted: it is older than 15 minutes, its access key is unknown or inactive, or it ' +
+      'was signed with another secret, or for another server, repository or Region.'
+    );
+  }
+  if (ACCESS_KEY_ID.test(userName)) {
+    return (
+      'An access key and its secret are no git credentials: let the credential helper sign a password with them, or ' +
+      'make git credentials with "aws iam create-service-specific-credential".'
+    );
+  }
+  return (
+    'The user name or the password is wrong, or these git credentials are inactive. The user name is the ' +
+    'ServiceUserName of "aws iam list-service-specific-credentials".'
+  );
 }
 
 async function verifySigned(
