@@ -130,7 +130,7 @@ export interface Reconciler {
 /** Something that lives as long as the server: pools of processes, sweepers. */
 export interface Lifecycle {
   /** @returns further addresses at which it listens, such as `ssh://127.0.0.1:2222`, for whoever started the server. */
-  start?(ctx: Context): Promise<readonly string[] | void>;
+  start?(ctx: Context): Promise<readonly string[]> | Promise<void>;
   /** Called when no request and no reconciler runs any more. */
   stop?(ctx: Context): Promise<void>;
 }

@@ -82,7 +82,11 @@ async function post({ request, ctx }: Exchange, bucket: string): Promise<PostAns
   const { fields, file } = form;
   try {
     for (const [name, value] of fields) {
-      if (!/^(policy|x-amz-signature)$/.test(name)) fields.set(name, value.replaceAll('${filename}', form.fileName));
+      if (!/^(policy|x-amz-signature)$/.test(name))
+        fields.set(
+          name,
+          value.replace(/\$\{filename\}/g, () => form.fileName),
+        );
     }
     const caller = await authenticateForm(ctx, fields);
     const range = lengthRange(ctx, fields, bucket);
