@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import packageFile from '../../package.json' with { type: 'json' };
 import { type Config, readConfig, SETTINGS } from '../kernel/config.ts';
-import { DataFolderBusyError } from '../kernel/store/data-folder.ts';
+import { DataFolderBusyError, UnfinishedRestoreError } from '../kernel/store/data-folder.ts';
 import { UsageError } from './usage-error.ts';
 
 export type AccountCall =
@@ -66,7 +66,7 @@ export async function run(argv: string[]): Promise<void> {
       .argument('<folder>')
       .description('make an empty data folder, and an empty database, what a backup holds'),
   ).action(async (folder: string, options) => {
-    const { restore } = await import('./backup/backup.ts');
+    const { restore } = await import('./backup/restore.ts');
     await restore(configOf(options), folder);
   });
   addAccountCommands(program);
@@ -138,7 +138,8 @@ function addImportCommand(program: Command): void {
 function report(error: unknown): number {
   const { code, exitCode, message } = error as { code?: string; exitCode?: number; message: string };
   if (code?.startsWith('commander.')) return exitCode === 0 ? 0 : 2;
-  if (error instanceof UsageError || error instanceof DataFolderBusyError) {
+  const isFolder = error instanceof DataFolderBusyError || error instanceof UnfinishedRestoreError;
+  if (error instanceof UsageError || isFolder) {
     process.stderr.write(`slipway: ${message}\n`);
     return error instanceof UsageError ? 2 : 1;
   }

@@ -1,10 +1,15 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { copyFile, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { promisify } from 'node:util';
+import { gzipSync } from 'node:zlib';
 import type { GetCommitOutput } from '@aws-sdk/client-codecommit';
+import { restore } from '../../src/cli/backup/restore.ts';
+import { UsageError } from '../../src/cli/usage-error.ts';
+import { readConfig } from '../../src/kernel/config.ts';
 import { cleanUp, startServer, temporaryFolder } from '../harness.ts';
 import { ownDatabase } from '../postgres.ts';
 
@@ -120,6 +125,50 @@ test('a backup taken while commits and objects come in restores everything that 
   await rm(join(target, blob));
   assert.match(await failure(slipway('restore', target, ...at(other))), /The backup is damaged/);
   await assert.rejects(readdir(other.data));
+});
+
+test('a restore tells what is wrong with a backup, by its file, and leaves nothing', async (t) => {
+  const source = await temporaryFolder(t);
+  const config = { ...readConfig({ data: join(await temporaryFolder(t), 'data') }, {}) };
+  const sha256 = (text: string | Uint8Array) => createHash('sha256').update(text).digest('hex');
+  const none = sha256('');
+  const attempt = async (manifest: unknown, files: Record<string, string | Uint8Array> = {}) => {
+    for (const name of await readdir(source)) await rm(join(source, name), { recursive: true });
+    for (const [name, content] of Object.entries(files)) await writeFile(join(source, name), content);
+    const text = typeof manifest === 'string' ? manifest : JSON.stringify(manifest);
+    await writeFile(join(source, 'manifest.json'), text);
+    const message = await restore(config, source).then(
+      () => 'it was restored',
+      (error: unknown) => (error instanceof UsageError ? error.message : `${(error as Error).stack}`),
+    );
+    await assert.rejects(readdir(config.data), { code: 'ENOENT' }, message);
+    return message;
+  };
+  const then = { createdAt: '2026-01-01T00:00:00Z' };
+  const rows = (text: string) => {
+    const packed = gzipSync(text);
+    return [{ ...then, format: 2, files: { 'rows.jsonl.gz': sha256(packed) } }, { 'rows.jsonl.gz': packed }] as const;
+  };
+  const database = { ...then, format: 1, files: { 'slipway.db': sha256('no database') } };
+  const cases: [() => Promise<string>, RegExp][] = [
+    [() => attempt('{'), /damaged: manifest\.json: .*JSON/],
+    [() => attempt('null'), /manifest\.json: it names no format/],
+    [() => attempt({ ...then, format: 9 }), /unknown format 9/],
+    [() => attempt({ ...then, format: 1 }), /manifest\.json: it lists no files/],
+    [() => attempt({ ...then, format: 1, files: {} }), /manifest\.json: it does not list slipway\.db/],
+    [() => attempt({ ...then, format: 1, files: { 'slipway.db': 7 } }), /slipway\.db has no SHA-256/],
+    ...['../x', '/etc/x', 'blobs/../x', 'blobs//x', 'slipway.db-wal', 'blobs'].map(
+      (name): [() => Promise<string>, RegExp] => [
+        () => attempt({ ...then, format: 1, files: { 'slipway.db': none, [name]: none } }),
+        /manifest\.json: no backup holds a file/,
+      ],
+    ),
+    [() => attempt({ ...then, format: 1, files: { 'slipway.db': none } }), /slipway\.db: it is missing/],
+    [() => attempt(database, { 'slipway.db': 'no database' }), /slipway\.db: file is not a database/],
+    [() => attempt(...rows('[1]\n')), /rows\.jsonl\.gz: line 1: a row stands before/],
+    [() => attempt(...rows('{"table":"nowhere","columns":["a"]}\n[1]\n')), /Rows of nowhere cannot be restored: /],
+  ];
+  for (const [run, words] of cases) assert.match(await run(), words);
 });
 
 test('without keys a backup holds nothing that opens it', async (t) => {

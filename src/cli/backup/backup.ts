@@ -1,34 +1,11 @@
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { type FileHandle, link, mkdir, open, readdir, readFile, rm } from 'node:fs/promises';
+import { link, mkdir, open, readdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { backup as copyDatabase, DatabaseSync } from 'node:sqlite';
 import type { Config } from '../../kernel/config.ts';
-import { takeDataFolder } from '../../kernel/store/data-folder.ts';
-import { Database } from '../../kernel/store/database.ts';
-import { syncFolder } from '../../kernel/store/durable-file.ts';
 import { UsageError } from '../usage-error.ts';
-import { fillDatabase, openEmpty } from './fill.ts';
-import { postgresSnapshot, type Rows, readRows, sqliteRows, writeRows } from './rows.ts';
-
-const DATABASE = 'slipway.db';
-/** The rows of an installation on PostgreSQL, in a form that both dialects take: see `rows.ts`. */
-const ROWS = 'rows.jsonl.gz';
-const BLOBS = 'blobs';
-const MANIFEST = 'manifest.json';
-/** 1: `slipway.db`. 2: `rows.jsonl.gz`. */
-const FORMATS = [1, 2];
-/** What opens the rest; whoever has these and the backup has everything. */
-const KEYS = ['root.key', 'root.key.wrapped', 'root-credentials.json', 'ssh_host_ed25519_key'];
-/** Opens nothing: it tells the right root key from any other, and a server without the right one does not start. */
-const CHECK = 'root.key.check';
-
-interface Manifest {
-  format: number;
-  createdAt: string;
-  /** SHA-256 by path from the backup's folder. */
-  files: Record<string, string>;
-}
+import { copy, hashOf, requireEmpty, syncFolders, write } from './files.ts';
+import { BLOBS, CHECK, DATABASE, KEYS, MANIFEST, type Manifest, ROWS } from './manifest.ts';
+import { postgresSnapshot, writeRows } from './rows.ts';
 
 /** A look at the rows of one moment, and every blob that they name under a second name. */
 interface View {
@@ -68,71 +45,6 @@ export async function backup(config: Config, target: string, options: { keys: bo
   await write(join(target, MANIFEST), `${JSON.stringify(manifest, null, 1)}\n`);
   await syncFolders(target);
   process.stdout.write(`${Object.keys(files).length} files are in ${target}\n`);
-}
-
-/**
- * Makes a data folder, and the rows in the database of the settings, out of a backup; each file is held against its hash.
- * A backup of either dialect can be restored on both. @throws UsageError when the data folder or the database is not empty,
- * or the backup is not whole
- */
-export async function restore(config: Config, source: string): Promise<void> {
-  await requireEmpty(config.data);
-  const manifest = await readManifest(source);
-  const folder = await takeDataFolder(config.data);
-  const isSqliteFile = manifest.format === 1;
-  try {
-    for (const [name, hash] of Object.entries(manifest.files)) {
-      if (name.split('/').some((part) => part === '' || part === '.' || part === '..')) throw broken(name);
-      // Rows go into a database, not into the folder; an SQLite file is the database where that is wanted.
-      if (name === ROWS || (name === DATABASE && config.databaseUrl !== '')) {
-        if ((await hashOf(join(source, name)).catch(() => '')) !== hash) throw broken(name);
-        continue;
-      }
-      const found = await copy(join(source, name), join(config.data, name)).catch((error: unknown) => {
-        throw (error as NodeJS.ErrnoException).code === 'ENOENT' ? broken(name) : error;
-      });
-      if (found !== hash) throw broken(name);
-    }
-    if (!isSqliteFile || config.databaseUrl !== '') {
-      const [name, rowsIn] = isSqliteFile ? ([DATABASE, sqliteRows] as const) : ([ROWS, readRows] as const);
-      if (!(name in manifest.files)) throw broken(name);
-      await restoreRows(config, () => rowsIn(join(source, name)));
-    }
-    await syncFolders(config.data);
-  } catch (error) {
-    folder.release();
-    await rm(config.data, { recursive: true, force: true });
-    throw error;
-  }
-  folder.release();
-  process.stdout.write(`${config.data} is as it was at ${manifest.createdAt}\n`);
-}
-
-async function restoreRows(config: Config, rows: () => AsyncIterable<Rows>): Promise<void> {
-  const [{ services }, { migrationsOf }] = await Promise.all([import('../../services.ts'), import('../../server.ts')]);
-  const database = await openEmpty(
-    () =>
-      config.databaseUrl === '' ? Database.sqlite(join(config.data, DATABASE)) : Database.postgres(config.databaseUrl),
-    'The database',
-  );
-  try {
-    await fillDatabase(database, migrationsOf(services), rows);
-  } finally {
-    await database.close();
-  }
-}
-
-function broken(name: string): UsageError {
-  return new UsageError(`The backup is damaged: ${name} is missing or not what it was. Nothing was restored.`);
-}
-
-async function readManifest(source: string): Promise<Manifest> {
-  const text = await readFile(join(source, MANIFEST), 'utf8').catch((error: unknown) => {
-    throw new UsageError(`${source} is no backup: ${(error as Error).message}`);
-  });
-  const manifest = JSON.parse(text) as Manifest;
-  if (!FORMATS.includes(manifest.format)) throw new UsageError(`The backup has the unknown format ${manifest.format}.`);
-  return manifest;
 }
 
 /** Gives every blob a second name and begins to read the database, while nobody writes. */
@@ -190,11 +102,6 @@ async function linkBlobs(data: string, staging: string): Promise<void> {
   }
 }
 
-async function requireEmpty(folder: string): Promise<void> {
-  await mkdir(folder, { recursive: true, mode: 0o700 });
-  if ((await readdir(folder)).length > 0) throw new UsageError(`${folder} is not empty.`);
-}
-
 async function present(folder: string, names: readonly string[]): Promise<string[]> {
   const found = await readdir(folder).catch((error: unknown) => {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
@@ -216,43 +123,6 @@ async function filesIn(folder: string): Promise<string[]> {
     .filter((name) => !name.startsWith('.tmp/'));
 }
 
-/** Copies a file, durable and readable by its owner only. @returns its SHA-256, hex */
-async function copy(from: string, to: string): Promise<string> {
-  await mkdir(dirname(to), { recursive: true, mode: 0o700 });
-  const hash = createHash('sha256');
-  const file = await open(to, 'wx', 0o600);
-  try {
-    for await (const chunk of createReadStream(from, { highWaterMark: 1024 * 1024 })) {
-      hash.update(chunk);
-      await writeAll(file, chunk);
-    }
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  return hash.digest('hex');
-}
-
-async function writeAll(file: FileHandle, chunk: Uint8Array): Promise<void> {
-  for (let at = 0; at < chunk.byteLength; ) at += (await file.write(chunk, at, chunk.byteLength - at)).bytesWritten;
-}
-
-async function hashOf(path: string): Promise<string> {
-  const hash = createHash('sha256');
-  for await (const chunk of createReadStream(path)) hash.update(chunk);
-  return hash.digest('hex');
-}
-
-async function write(path: string, text: string): Promise<void> {
-  const file = await open(path, 'wx', 0o600);
-  try {
-    await file.writeFile(text);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-}
-
 async function sync(path: string): Promise<void> {
   const file = await open(path, 'r+');
   try {
@@ -261,11 +131,4 @@ async function sync(path: string): Promise<void> {
   } finally {
     await file.close();
   }
-}
-
-async function syncFolders(folder: string): Promise<void> {
-  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
-    if (entry.isDirectory()) await syncFolder(join(entry.parentPath, entry.name));
-  }
-  await syncFolder(folder);
 }

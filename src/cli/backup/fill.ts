@@ -39,7 +39,7 @@ export async function fillDatabase(
     await migrate(database, stepsOf(owners, applied), systemClock);
     await database.transaction(async (tx) => {
       await tx.deleteFrom(MIGRATIONS).execute();
-      for await (const some of source()) await insert(tx, some);
+      for await (const some of source()) await insertOrTell(tx, some);
     });
   } catch (error) {
     await dropAll(database);
@@ -69,6 +69,18 @@ function stepsOf(owners: ReadonlyMap<string, Migrations>, applied: ReadonlySet<s
   throw new UsageError(
     `The backup was taken by a later version (${[...left].slice(0, 3).join(', ')}). Restore it with that one.`,
   );
+}
+
+/** What the database refuses of a table is told with its words. @throws UsageError */
+async function insertOrTell(tx: AnyTransaction, rows: Rows): Promise<void> {
+  try {
+    await insert(tx, rows);
+  } catch (error) {
+    const { message } = error as Error;
+    throw new UsageError(`Rows of ${rows.table} cannot be restored: ${message}. Nothing was restored.`, {
+      cause: error,
+    });
+  }
 }
 
 async function insert(tx: AnyTransaction, { table, columns, rows }: Rows): Promise<void> {

@@ -11,7 +11,8 @@ import { type Migrations, migrate } from '../../kernel/store/migrate.ts';
 import { TEST_DATABASES, testFolder } from '../../kernel/testing/databases.ts';
 import { UsageError } from '../usage-error.ts';
 import { fillDatabase, openEmpty } from './fill.ts';
-import { type Rows, readRows, sqliteRows, writeRows } from './rows.ts';
+import { readRows, type UnpackLimits } from './read-rows.ts';
+import { type Rows, sqliteRows, writeRows } from './rows.ts';
 
 const first: Migrations = {
   '0001-things': {
@@ -107,3 +108,42 @@ for (const dialect of DIALECTS) {
     assert.deepEqual(await database.reader.introspection.getTables(), []);
   });
 }
+
+test('what is no file of rows is told by its line, and one that unpacks without end is not read to it', async (t) => {
+  const folder = await testFolder(t);
+  const path = join(folder, 'rows.jsonl.gz');
+  const read = async (bytes: Uint8Array, limits?: UnpackLimits) => {
+    await writeFile(path, bytes);
+    let count = 0;
+    for await (const { rows } of readRows(path, limits)) count += rows.length;
+    return count;
+  };
+  const head = '{"table":"t","columns":["a","b"]}\n';
+  assert.equal(await read(gzipSync(`${head}[1,"x"]\n[null,{"base64":"AA=="}]`)), 2);
+  const bad: [string | Uint8Array, RegExp][] = [
+    [`${head}[1,`, /rows\.jsonl\.gz: line 2: /],
+    ['[1]\n', /line 1: a row stands before/],
+    ['{}\n', /line 1: it is neither a row/],
+    ['null\n', /line 1: it is neither a row/],
+    ['{"table":"a b","columns":["a"]}\n', /line 1: it is neither/],
+    ['{"table":"t","columns":["a","a"]}\n', /line 1: t has no list of columns/],
+    ['{"table":"t","columns":{}}\n', /line 1: t has no list of columns/],
+    [`${head}[1]\n`, /line 2: a row of t is cut off/],
+    [`${head}[1,{"base64":7}]\n`, /line 2: a value is neither/],
+    [`${head}[1,true]\n`, /line 2: a value is neither/],
+    [Buffer.from([...Buffer.from(head), 0xff]), /no UTF-8/],
+  ];
+  for (const [text, message] of bad) {
+    await assert.rejects(
+      read(gzipSync(text)),
+      (error: Error) => error instanceof UsageError && message.test(error.message),
+    );
+  }
+  await assert.rejects(read(Buffer.from('no gzip')), /no gzip file that is whole/);
+  await assert.rejects(read(gzipSync(head.repeat(100)).subarray(0, 40)), /no gzip file that is whole/);
+  const limits = { freeBytes: 64 * 1024, ratio: 10, lineBytes: 1024 * 1024 };
+  const bomb = gzipSync(`${head}${'[1,"x"]\n'.repeat(100_000)}`);
+  await assert.rejects(read(bomb, limits), /unpacks to more than 10 times its size/);
+  const longLine = gzipSync(`${head}[1,"${'x'.repeat(2 * 1024 * 1024)}"]\n`);
+  await assert.rejects(read(longLine, { ...limits, ratio: 10_000 }), /a line is longer/);
+});

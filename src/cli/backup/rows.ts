@@ -1,10 +1,8 @@
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { DatabaseSync } from 'node:sqlite';
 import { Readable } from 'node:stream';
-import { createGunzip, createGzip } from 'node:zlib';
-import { linesOf } from '../lines.ts';
+import { createGzip } from 'node:zlib';
 import { UsageError } from '../usage-error.ts';
 
 /** What a column holds in either dialect. */
@@ -17,9 +15,9 @@ export interface Rows {
   readonly rows: readonly (readonly Value[])[];
 }
 
-const FETCHED_ROWS = 500;
+export const FETCHED_ROWS = 500;
 /** SQLite takes 32,766 values in a statement. */
-const MAX_VALUES = 20_000;
+export const MAX_VALUES = 20_000;
 
 /**
  * Writes rows as gzipped JSON lines: `{"table":"t","columns":["a","b"]}` and then a line `[value, value]` for each row, bytes
@@ -52,37 +50,6 @@ async function* textOf(source: AsyncIterable<Rows>): AsyncGenerator<string> {
 
 function encoded(value: Value): unknown {
   return value instanceof Uint8Array ? { base64: Buffer.from(value).toString('base64') } : value;
-}
-
-/** Reads what {@link writeRows} wrote. @throws UsageError for what is no such file */
-export async function* readRows(path: string): AsyncGenerator<Rows> {
-  let table: string | undefined;
-  let columns: string[] = [];
-  let rows: Value[][] = [];
-  const file = createReadStream(path);
-  const unpacked = file.pipe(createGunzip());
-  file.on('error', (error) => unpacked.destroy(error));
-  for await (const line of linesOf(unpacked)) {
-    const read = JSON.parse(line) as { table: string; columns: string[] } | unknown[];
-    if (!Array.isArray(read)) {
-      if (table !== undefined) yield { table, columns, rows };
-      ({ table, columns } = read);
-      rows = [];
-      continue;
-    }
-    if (read.length !== columns.length) throw new UsageError(`The backup is damaged: a row of ${table} is cut off.`);
-    rows.push(read.map(decoded));
-    if (rows.length * columns.length >= MAX_VALUES || rows.length >= FETCHED_ROWS) {
-      yield { table: table!, columns, rows };
-      rows = [];
-    }
-  }
-  if (table !== undefined) yield { table, columns, rows };
-}
-
-function decoded(value: unknown): Value {
-  const bytes = (value as { base64?: string } | null)?.base64;
-  return typeof bytes === 'string' ? Buffer.from(bytes, 'base64') : (value as Value);
 }
 
 /** The rows of an SQLite file that nobody writes to. */

@@ -7,7 +7,13 @@ import { test } from 'node:test';
 import { systemIds } from '../ids.ts';
 import { loadRootKey } from '../secrets.ts';
 import { testFolder } from '../testing/databases.ts';
-import { DataFolderBusyError, loadRootCredentials, takeDataFolder } from './data-folder.ts';
+import {
+  beginRestore,
+  DataFolderBusyError,
+  loadRootCredentials,
+  takeDataFolder,
+  UnfinishedRestoreError,
+} from './data-folder.ts';
 import { readOrMake } from './durable-file.ts';
 
 /** Another process that takes the folder and then waits to be killed. */
@@ -44,6 +50,16 @@ test('a data folder has one owner; its lock goes with the process, however that 
   own.release();
   (await takeDataFolder(folder)).release();
   assert.equal((await stat(folder)).mode & 0o777, 0o700);
+});
+
+test('nothing starts on a folder whose restore did not come to its end', async (t) => {
+  const folder = join(await testFolder(t), 'data');
+  const own = await takeDataFolder(folder);
+  const finish = await beginRestore(folder);
+  own.release();
+  await assert.rejects(takeDataFolder(folder), UnfinishedRestoreError);
+  await finish();
+  (await takeDataFolder(folder)).release();
 });
 
 test('the root key and the root user’s key are made once and only their owner reads them', async (t) => {
