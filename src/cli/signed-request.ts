@@ -23,9 +23,19 @@ export interface SignedRequest {
 
 const TIMEOUT_MS = 120_000;
 
+/** What a server answered instead of doing it. */
+export class RequestRefused extends UsageError {
+  readonly status: number;
+
+  constructor(status: number, message: string) {
+    super(message);
+    this.status = status;
+  }
+}
+
 /**
  * Sends a call that AWS's SDKs do not have, signed (SigV4) as they do it. @returns the answer's JSON
- * @throws UsageError where no server answers or it refuses
+ * @throws UsageError where no server answers, RequestRefused where it refuses
  */
 export async function sendSigned(request: SignedRequest): Promise<object> {
   const { url, method, target, body } = request;
@@ -50,7 +60,7 @@ export async function sendSigned(request: SignedRequest): Promise<object> {
   } catch {
     // It is not a server of ours that answers; its words are all there is to tell.
   }
-  throw new UsageError(`the server answered ${response.status}: ${message.slice(0, 500)}`);
+  throw new RequestRefused(response.status, `the server answered ${response.status}: ${message.slice(0, 500)}`);
 }
 
 /** A query string in the order and spelling in which it is signed; empty without values. Names come in their order. */

@@ -7,6 +7,8 @@ import type {
   ReactionForComment,
   RepositoryTrigger,
 } from '@aws-sdk/client-codecommit';
+import { UsageError } from '../usage-error.ts';
+import { shown } from './git-command.ts';
 
 /** A pull request with everything about it, as CodeCommit's API tells it: what the import route takes. */
 export interface ExportedPullRequest {
@@ -17,24 +19,61 @@ export interface ExportedPullRequest {
   reactions: Record<string, ReactionForComment[]>;
 }
 
-/** All pages of a list. */
-async function* pages<O extends { nextToken?: string | undefined }>(
+/** No list of CodeCommit is longer, and no server of ours takes more with one pull request. */
+const MAX_ITEMS = 100_000;
+/** Pages without anything on them: AWS may filter some out, but not for ever. */
+const MAX_EMPTY_PAGES = 100;
+
+/**
+ * All pages of a list.
+ * @param itemsOf what is on a page
+ * @throws UsageError where the list does not end
+ */
+async function* pages<O extends { nextToken?: string | undefined }, I>(
   ask: (nextToken: { nextToken?: string }) => Promise<O>,
-): AsyncGenerator<O> {
+  itemsOf: (answer: O) => readonly I[] | undefined,
+): AsyncGenerator<readonly I[]> {
+  const tokens = new Set<string>();
+  let count = 0;
+  let empty = 0;
   let nextToken: string | undefined;
   do {
     const answer = await ask(nextToken === undefined ? {} : { nextToken });
-    yield answer;
-    nextToken = answer.nextToken;
+    const items = (itemsOf(answer) ?? []).filter((item) => item !== null && item !== undefined);
+    yield items;
+    count += items.length;
+    empty = items.length === 0 ? empty + 1 : 0;
+    nextToken = answer.nextToken ?? undefined;
+    if (nextToken === undefined) return;
+    const isEndless = tokens.has(nextToken) || count > MAX_ITEMS || empty > MAX_EMPTY_PAGES;
+    if (isEndless) throw new UsageError('The source gives a list that does not end.');
+    tokens.add(nextToken);
   } while (nextToken !== undefined);
+}
+
+/** A member that every answer of CodeCommit has. @throws UsageError */
+export function told<T>(value: T | null | undefined, what: string): T {
+  if (value !== undefined && value !== null) return value;
+  throw new UsageError(`The source answers as no CodeCommit does: ${what} is missing.`);
+}
+
+async function all<O extends { nextToken?: string | undefined }, I>(
+  ask: (nextToken: { nextToken?: string }) => Promise<O>,
+  itemsOf: (answer: O) => readonly I[] | undefined,
+): Promise<I[]> {
+  const found: I[] = [];
+  for await (const some of pages(ask, itemsOf)) found.push(...some);
+  return found;
 }
 
 /** Names of all repositories of the account and Region. */
 export async function repositoryNames(client: CodeCommit): Promise<string[]> {
   const names: string[] = [];
-  for await (const { repositories = [] } of pages((page) => client.listRepositories(page))) {
-    names.push(...repositories.map(({ repositoryName }) => repositoryName!));
-  }
+  const list = pages(
+    (page) => client.listRepositories(page),
+    ({ repositories }) => repositories,
+  );
+  for await (const some of list) names.push(...some.map((one) => told(one.repositoryName, 'repositoryName')));
   return names;
 }
 
@@ -42,38 +81,44 @@ export async function repositoryNames(client: CodeCommit): Promise<string[]> {
 export async function pullRequestIds(client: CodeCommit, repositoryName: string): Promise<string[]> {
   const ids = new Set<string>();
   for (const pullRequestStatus of ['OPEN', 'CLOSED'] as const) {
-    const list = pages((page) => client.listPullRequests({ repositoryName, pullRequestStatus, ...page }));
-    for await (const { pullRequestIds: found = [] } of list) for (const id of found) ids.add(id);
+    const list = pages(
+      (page) => client.listPullRequests({ repositoryName, pullRequestStatus, ...page }),
+      ({ pullRequestIds: found }) => found,
+    );
+    for await (const some of list) for (const id of some) ids.add(id);
   }
+  const bad = [...ids].find((id) => !/^\d{1,15}$/.test(id));
+  if (bad !== undefined)
+    throw new UsageError(`The source has a pull request of the number ${shown(bad).slice(0, 40)}.`);
   return [...ids].sort((a, b) => Number(a) - Number(b));
 }
 
 /** Reads one pull request with its history, approvals, comments and reactions. */
 export async function readPullRequest(client: CodeCommit, pullRequestId: string): Promise<ExportedPullRequest> {
-  const { pullRequest } = await client.getPullRequest({ pullRequestId });
-  const events: PullRequestEvent[] = [];
-  for await (const page of pages((more) => client.describePullRequestEvents({ pullRequestId, ...more }))) {
-    events.push(...(page.pullRequestEvents ?? []));
-  }
-  const comments: CommentsForPullRequest[] = [];
+  const pullRequest = told((await client.getPullRequest({ pullRequestId })).pullRequest, 'pullRequest');
+  const events = await all(
+    (more) => client.describePullRequestEvents({ pullRequestId, ...more }),
+    (page) => page.pullRequestEvents,
+  );
   // With the id alone AWS gives all comments; with a repository it wants two commits as well.
-  for await (const page of pages((more) => client.getCommentsForPullRequest({ pullRequestId, ...more }))) {
-    comments.push(...(page.commentsForPullRequestData ?? []));
-  }
+  const comments = await all(
+    (more) => client.getCommentsForPullRequest({ pullRequestId, ...more }),
+    (page) => page.commentsForPullRequestData,
+  );
   const reactions: Record<string, ReactionForComment[]> = {};
   for (const { commentId, reactionCounts, deleted } of comments.flatMap((group) => group.comments ?? [])) {
     if (deleted === true || Object.keys(reactionCounts ?? {}).length === 0) continue;
-    const list: ReactionForComment[] = [];
-    for await (const page of pages((more) => client.getCommentReactions({ commentId: commentId!, ...more }))) {
-      list.push(...(page.reactionsForComment ?? []));
-    }
-    reactions[commentId!] = list;
+    const id = told(commentId, 'commentId');
+    reactions[id] = await all(
+      (more) => client.getCommentReactions({ commentId: id, ...more }),
+      (page) => page.reactionsForComment,
+    );
   }
   const revisions = [];
-  for (const revisionId of revisionsOf(pullRequest!, events)) {
+  for (const revisionId of revisionsOf(pullRequest, events)) {
     revisions.push(await readRevision(client, pullRequestId, revisionId));
   }
-  return { pullRequest: pullRequest!, events, revisions, comments, reactions };
+  return { pullRequest, events, revisions, comments, reactions };
 }
 
 /** Ids of the revisions that anybody can still know: the present one, and those that the history names. */
@@ -100,12 +145,13 @@ export async function triggersOf(client: CodeCommit, repositoryName: string): Pr
 /** Approval rule templates that a repository is associated with. */
 export async function templatesOf(client: CodeCommit, repositoryName: string): Promise<ApprovalRuleTemplate[]> {
   const templates: ApprovalRuleTemplate[] = [];
-  const list = pages((page) => client.listAssociatedApprovalRuleTemplatesForRepository({ repositoryName, ...page }));
-  for await (const { approvalRuleTemplateNames = [] } of list) {
-    for (const approvalRuleTemplateName of approvalRuleTemplateNames) {
-      const { approvalRuleTemplate } = await client.getApprovalRuleTemplate({ approvalRuleTemplateName });
-      templates.push(approvalRuleTemplate!);
-    }
+  const names = await all(
+    (page) => client.listAssociatedApprovalRuleTemplatesForRepository({ repositoryName, ...page }),
+    (page) => page.approvalRuleTemplateNames,
+  );
+  for (const approvalRuleTemplateName of names) {
+    const { approvalRuleTemplate } = await client.getApprovalRuleTemplate({ approvalRuleTemplateName });
+    templates.push(told(approvalRuleTemplate, 'approvalRuleTemplate'));
   }
   return templates;
 }

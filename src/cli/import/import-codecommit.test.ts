@@ -107,6 +107,16 @@ test('a CodeCommit comes over with its pull requests as they were: numbers, auth
         resolve({ status: error === null ? 0 : Number(error.code), text: stdout + stderr });
       });
     });
+  const send = (keys: typeof server.root_.keys, body: unknown, repository = repositoryName) =>
+    sendSigned({
+      url: server.url,
+      method: 'POST',
+      target: `/_slipway/codecommit/pull-requests?repositoryName=${repository}`,
+      region: 'us-east-1',
+      service: 'codecommit',
+      keys,
+      body: JSON.stringify(body),
+    });
   const cameOver = async () => {
     for (const id of [open, merged]) assert.deepEqual(await seen(codecommit, id), await seen(old.root_.codecommit, id));
     assert.deepEqual(await refsOf(codecommit), await refsOf(old.root_.codecommit));
@@ -131,6 +141,7 @@ test('a CodeCommit comes over with its pull requests as they were: numbers, auth
   assert.equal(evaluation!.overridden, true);
   const records = await recorded(server.kernel);
   assert.equal(records.filter(({ name }) => name === 'ImportPullRequest').length, 2);
+  assert.doesNotMatch(first.text, /WARNING/);
 
   await t.test('again it brings what is new, as it was there', async () => {
     const { branch } = await alice.getBranch({ repositoryName, branchName: 'work' });
@@ -142,7 +153,7 @@ test('a CodeCommit comes over with its pull requests as they were: numbers, auth
     });
     const again = await run(repositoryName);
     assert.equal(again.status, 0, again.text);
-    assert.match(again.text, /2 pull requests, 1 came, 1 were here already/);
+    assert.match(again.text, /2 pull requests, 1 came, 1 was here already/);
     await cameOver();
   });
 
@@ -160,18 +171,78 @@ test('a CodeCommit comes over with its pull requests as they were: numbers, auth
     assert.match(taken.text, /another one has that number here/);
   });
 
+  await t.test(
+    'another account brings in the same history; neither sees or stands before what the other has',
+    async () => {
+      const { root } = await server.account('second');
+      const bundle = await readPullRequest(old.root_.codecommit, open);
+      await root.codecommit.createRepository({ repositoryName: 'copy' });
+      const { commentId } = bundle.comments[0]!.comments![0]!;
+      await assert.rejects(root.codecommit.getComment({ commentId: commentId! }), {
+        name: 'CommentDoesNotExistException',
+      });
+      assert.deepEqual(await send(root.keys, bundle, 'copy'), { outcome: 'IMPORTED' });
+      const theirs = (await root.codecommit.getComment({ commentId: commentId! })).comment!;
+      assert.equal(theirs.commentId, commentId);
+      await root.codecommit.putCommentReaction({ commentId: commentId!, reactionValue: ':ship:' });
+      const { comment: reply } = await root.codecommit.postCommentReply({ inReplyTo: commentId!, content: 'Late' });
+      assert.equal(reply!.inReplyTo, commentId);
+      const { reactionsForComment } = await root.codecommit.getCommentReactions({ commentId: commentId! });
+      assert.equal(reactionsForComment!.length, 1);
+      const own = (await codecommit.getComment({ commentId: commentId! })).comment!;
+      assert.deepEqual(own.reactionCounts, {}, 'nothing of the other account');
+      const { approvalRules } = (await root.codecommit.getPullRequest({ pullRequestId: open })).pullRequest!;
+      assert.equal(approvalRules![0]!.approvalRuleId, bundle.pullRequest.approvalRules![0]!.approvalRuleId);
+    },
+  );
+
+  await t.test(
+    'ids that another pull request of the account has are refused by name, and numbers out of thin air',
+    async () => {
+      const { keys } = server.root_;
+      const bundle = await readPullRequest(old.root_.codecommit, open);
+      const other = { ...bundle, pullRequest: { ...bundle.pullRequest, pullRequestId: '500', approvalRules: [] } };
+      await assert.rejects(send(keys, other), /400: .*belongs to another pull request of this account and Region/);
+      const { approvalRules } = bundle.pullRequest;
+      const withRule = { ...other, comments: [], pullRequest: { ...other.pullRequest, approvalRules } };
+      await assert.rejects(send(keys, withRule), /400: .*belongs to another pull request of this account and Region/);
+      // One that was made here would be asked for by that id and the imported one found.
+      const refs = await refsOf(codecommit);
+      const made = await codecommit.postCommentForComparedCommit({
+        repositoryName,
+        beforeCommitId: refs['main']!,
+        afterCommitId: refs['work']!,
+        content: 'Ours',
+      });
+      const forged = { ...bundle.comments[0]!.comments![0]!, commentId: made.comment!.commentId };
+      const comments = [{ ...bundle.comments[0], comments: [forged] }];
+      await assert.rejects(send(keys, { ...other, comments }), /belongs to another pull request of this account/);
+      const high = { ...other, comments: [], pullRequest: { ...other.pullRequest, pullRequestId: '999999999999999' } };
+      await assert.rejects(send(keys, high), /400: .*pullRequestId is no number from 1 to 10000000/);
+      const later = { ...other.pullRequest, lastActivityDate: new Date(Date.now() + 3 * 86_400_000) };
+      await assert.rejects(
+        send(keys, { ...other, comments: [], pullRequest: later }),
+        /lastActivityDate is in the future/,
+      );
+      const fat = { ...other, padding: 'x'.repeat(17 * 1024 * 1024) };
+      await assert.rejects(send(keys, fat), /413|no answer/);
+      assert.equal((await codecommit.getComment({ commentId: made.comment!.commentId! })).comment!.content, 'Ours');
+    },
+  );
+
+  await t.test('a source that cannot be read leaves nothing, and a profile that is not there is named', async () => {
+    const missing = await run('nowhere', '--repository', 'empty');
+    assert.match(missing.text, /RepositoryDoesNotExistException/);
+    const unknown = await run(repositoryName, '--profile', 'nobody');
+    assert.match(unknown.text, /There is no profile nobody/);
+    assert.deepEqual([missing.status, unknown.status], [2, 2]);
+    await assert.rejects(codecommit.getRepository({ repositoryName: 'empty' }), {
+      name: 'RepositoryDoesNotExistException',
+    });
+  });
+
   await t.test('whoever may do everything in CodeCommit may not write history; nonsense is refused', async () => {
     const bundle = { ...(await readPullRequest(old.root_.codecommit, open)) };
-    const send = (keys: typeof server.root_.keys, body: unknown, repository = repositoryName) =>
-      sendSigned({
-        url: server.url,
-        method: 'POST',
-        target: `/_slipway/codecommit/pull-requests?repositoryName=${repository}`,
-        region: 'us-east-1',
-        service: 'codecommit',
-        keys,
-        body: JSON.stringify(body),
-      });
     const Statement = { Effect: 'Allow', Action: 'codecommit:*', Resource: '*' };
     const mallory = await server.user('mallory', { Version: '2012-10-17', Statement });
     await assert.rejects(send(mallory.keys, bundle), /not authorized to perform: slipway:ImportPullRequest/);

@@ -98,7 +98,7 @@ test('a repository comes in with branches, tags and notes; again it brings what 
 
   const came = await slipway(server, folder, '--repository', 'app', '--description', 'From elsewhere');
   assert.equal(came.status, 1, came.text);
-  assert.match(came.text, /has 3 branches, 1 tags, 1 of notes/);
+  assert.match(came.text, /has 3 branches, 1 tag, 1 of notes/);
   assert.match(came.text, /2 references below refs\/pull\/ were not taken/);
   assert.match(
     came.text,
@@ -111,13 +111,22 @@ test('a repository comes in with branches, tags and notes; again it brings what 
   assert.equal(repositoryMetadata!.defaultBranch, 'trunk');
   assert.equal(repositoryMetadata!.repositoryDescription, 'From elsewhere');
 
+  await t.test('a source that is mistyped leaves nothing behind', async () => {
+    const mistyped = await slipway(server, `${folder}-x`, '--repository', 'mistyped');
+    assert.equal(mistyped.status, 2, mistyped.text);
+    assert.match(mistyped.text, /cannot be read/);
+    await assert.rejects(codecommit.getRepository({ repositoryName: 'mistyped' }), {
+      name: 'RepositoryDoesNotExistException',
+    });
+  });
+
   await t.test('again', async () => {
     await git(['update-ref', '-d', 'refs/heads/broken']);
     await commit('three');
     await git(['branch', 'late']);
     const again = await slipway(server, folder, '--repository', 'app');
     assert.equal(again.status, 0, again.text);
-    assert.match(again.text, /app: 1 references are new, 1 were moved/);
+    assert.match(again.text, /app: 1 reference is new, 1 was moved/);
     assert.match((await slipway(server, folder, '--repository', 'app')).text, /0 references are new, 0 were moved/);
   });
 

@@ -8,7 +8,7 @@ import { Git, type GitEnvironment, GitError, loginEnvironment, shown } from './g
 import { carryLargeFiles } from './large-files.ts';
 import { fetchAll, type RemoteRefs, readRefs, refsIn } from './mirror.ts';
 import type { PortionLimits } from './portions.ts';
-import { Progress } from './progress.ts';
+import { countOf, Progress } from './progress.ts';
 import { pushAll, type Refused } from './push.ts';
 import { asUsageError, type CodeCommitServer, gitUrl, targetServer } from './server.ts';
 import { nameOf, readSourceAddress } from './source-address.ts';
@@ -37,9 +37,8 @@ export async function importGit(config: Config, given: GitImport, limits?: Porti
     login: async () => loginEnvironment(login === undefined || password === undefined ? login : { ...login, password }),
   };
   try {
-    const repository = await repositoryOf(server, name, { description: given.description }, progress);
-    const target = { server, repository };
-    return await copyGit(source, target, progress, { ...given, limits });
+    const make = () => repositoryOf(server, name, { description: given.description }, progress);
+    return (await copyGit(source, { server, make }, progress, { ...given, limits })).status;
   } finally {
     server.client.destroy();
   }
@@ -53,7 +52,8 @@ export interface GitSource {
 
 export interface GitTarget {
   readonly server: CodeCommitServer;
-  readonly repository: RepositoryMetadata;
+  /** The repository, made where it is missing: called when the source has answered. */
+  make(): Promise<RepositoryMetadata>;
 }
 
 export interface CopyOptions {
@@ -64,13 +64,13 @@ export interface CopyOptions {
   strays?: readonly string[];
 }
 
-/** Mirrors branches, tags and notes, and the default branch. @returns the exit status */
+/** Mirrors branches, tags and notes, and the default branch. @returns the exit status, and what they are in */
 export async function copyGit(
   source: GitSource,
-  { server, repository }: GitTarget,
+  { server, make }: GitTarget,
   progress: Progress,
   options: CopyOptions,
-): Promise<number> {
+): Promise<{ status: number; repository: RepositoryMetadata }> {
   const folder = options.cache ?? (await mkdtemp(join(tmpdir(), 'slipway-import-')));
   const remove = () => (options.cache === undefined ? rm(folder, { recursive: true, force: true }) : undefined);
   const onSignal = async (signal: NodeJS.Signals) => {
@@ -83,6 +83,8 @@ export async function copyGit(
     await git.run(['init', '--bare', '--quiet']);
     const there = await readRefs(git, source.url, await source.login());
     progress.line(`${shown(source.url)} has ${countsOf(there.taken.keys())}`);
+    // A source that cannot be read leaves nothing behind.
+    const repository = await make();
     await fetchAll(git, source.url, await source.login(), progress);
     const url = gitUrl(server, repository);
     const target = { url, login: () => server.login(url) };
@@ -94,10 +96,13 @@ export async function copyGit(
       ...(options.limits === undefined ? {} : { limits: options.limits }),
     });
     await setDefaultBranch(server, repository, there.head, pushed.refused);
-    progress.line(`${repository.repositoryName}: ${pushed.created} references are new, ${pushed.updated} were moved`);
+    const isNew = `${countOf(pushed.created, 'reference is', 'references are')} new`;
+    progress.line(
+      `${repository.repositoryName}: ${isNew}, ${pushed.updated} ${pushed.updated === 1 ? 'was' : 'were'} moved`,
+    );
     tellWhatIsLeft(progress, there, wanted, present);
     await tellRefused(git, progress, pushed.refused);
-    return pushed.refused.length > 0 || !largeFiles ? 1 : 0;
+    return { status: pushed.refused.length > 0 || !largeFiles ? 1 : 0, repository };
   } catch (error) {
     if (error instanceof GitError) throw new UsageError(error.message);
     throw error;
@@ -117,7 +122,8 @@ function countsOf(names: Iterable<string>): string {
   const all = [...names];
   const count = (prefix: string) => all.filter((name) => name.startsWith(prefix)).length;
   const notes = count('refs/notes/');
-  return `${count('refs/heads/')} branches, ${count('refs/tags/')} tags${notes === 0 ? '' : `, ${notes} of notes`}`;
+  const branches = countOf(count('refs/heads/'), 'branch', 'branches');
+  return `${branches}, ${countOf(count('refs/tags/'), 'tag')}${notes === 0 ? '' : `, ${notes} of notes`}`;
 }
 
 /** The repository of that name, made where it is missing. */
@@ -172,11 +178,14 @@ function tellWhatIsLeft(
   present: ReadonlyMap<string, string>,
 ): void {
   for (const [folder, count] of there.left) {
-    progress.line(`${count} references below ${shown(folder)} were not taken: CodeCommit has branches, tags and notes`);
+    const what = countOf(count, 'reference', 'references');
+    const were = count === 1 ? 'was' : 'were';
+    progress.line(`${what} below ${shown(folder)} ${were} not taken: CodeCommit has branches, tags and notes`);
   }
   const names = new Set(wanted.map(([name]) => name));
   const more = [...present.keys()].filter((name) => !names.has(name)).length;
-  if (more > 0) progress.line(`${more} references are here and not in the source; they stay`);
+  if (more === 1) progress.line('1 reference is here and not in the source; it stays');
+  if (more > 1) progress.line(`${more} references are here and not in the source; they stay`);
 }
 
 const MAX_FINDINGS = 20;

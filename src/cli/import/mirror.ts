@@ -12,6 +12,8 @@ export interface RemoteRefs {
   readonly head: string | undefined;
 }
 
+/** A server that says nothing for so long is not waited for. */
+const HTTP_PATIENCE = ['-c', 'http.lowSpeedLimit=1', '-c', 'http.lowSpeedTime=300'];
 const NAMESPACES = ['refs/heads/', 'refs/tags/', 'refs/notes/'] as const;
 
 /** Asks a repository for its references. @throws UsageError when it does not answer */
@@ -34,7 +36,7 @@ export async function readRefs(git: Git, url: string, environment: GitEnvironmen
     }
   };
   try {
-    await git.lines(['ls-remote', '--symref', '--', url], { environment, onLine });
+    await git.lines([...HTTP_PATIENCE, 'ls-remote', '--symref', '--', url], { environment, onLine });
   } catch (error) {
     if (error instanceof GitError) throw new UsageError(`${shown(url)} cannot be read: ${error.message}`);
     throw error;
@@ -50,7 +52,16 @@ export async function readRefs(git: Git, url: string, environment: GitEnvironmen
 /** Brings branches, tags and notes of a source into the folder, as they are there. @throws UsageError */
 export async function fetchAll(git: Git, url: string, environment: GitEnvironment, progress: Progress): Promise<void> {
   const refspecs = NAMESPACES.map((prefix) => `+${prefix}*:${prefix}*`);
-  const args = ['-c', 'fetch.fsckObjects=false', '-c', 'transfer.fsckObjects=false', '-c', 'gc.auto=0', 'fetch'];
+  const args = [
+    ...HTTP_PATIENCE,
+    '-c',
+    'fetch.fsckObjects=false',
+    '-c',
+    'transfer.fsckObjects=false',
+    '-c',
+    'gc.auto=0',
+    'fetch',
+  ];
   args.push('--prune', '--no-tags', '--no-write-fetch-head', progress.isTerminal ? '--progress' : '--quiet');
   try {
     await git.run([...args, '--', url, ...refspecs], { environment, showProgress: progress.isTerminal });

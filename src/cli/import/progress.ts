@@ -26,3 +26,8 @@ export class Progress {
     this.#isOpen = true;
   }
 }
+
+/** `1 branch`, `2 branches` */
+export function countOf(count: number, one: string, many = `${one}s`): string {
+  return `${count} ${count === 1 ? one : many}`;
+}

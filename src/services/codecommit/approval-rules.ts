@@ -5,6 +5,7 @@ import type { Operation, OperationName } from '../../kernel/service.ts';
 import { sha256Of } from './approval-rules-content.ts';
 import { addRule, requireContent, requireRuleName, tellOfRule } from './approval-rules-made.ts';
 import { actor } from './events.ts';
+import { knownId } from './import-ids.ts';
 import { ofPullRequest, openPullRequestById, repositoryOf } from './pull-requests-access.ts';
 import { changePullRequest, ruleShape } from './pull-requests-store.ts';
 import { type ApprovalRuleRow, type PullRequestRow, reviews } from './review-tables.ts';
@@ -118,7 +119,7 @@ export const DeletePullRequestApprovalRule: Op<'DeletePullRequestApprovalRule'> 
       await reviews(tx).deleteFrom('codecommit_approval_rules').where('id', '=', rule.id).execute();
       const active = await changePullRequest(tx, ctx, pullRequest);
       await tellOfRule(tx, ctx, await repositoryOf(tx, pullRequest), active, rule, 'Deleted');
-      return { approvalRuleId: rule.id };
+      return { approvalRuleId: knownId(rule.id) };
     });
   },
 };

@@ -4,6 +4,7 @@ import { fault } from '../../kernel/fault.ts';
 import type { ResourceRef } from '../../kernel/service.ts';
 import type { Comparison, Place } from './comments-locations.ts';
 import { actor, commentChange } from './events.ts';
+import { broughtId, knownId } from './import-ids.ts';
 import { hiddenResource } from './pull-requests-access.ts';
 import { type CommentRow, reviews } from './review-tables.ts';
 import { isCommentId } from './specifiers.ts';
@@ -31,14 +32,18 @@ export async function findComment(
   if (!isCommentId(id)) {
     throw fault(sdk.InvalidCommentIdException, `${id.slice(0, 100)} is not a valid comment ID`);
   }
-  const comment = await reviews(source)
+  // The one that was brought here sorts behind one of that id that was made here, perhaps in another account.
+  const found = await reviews(source)
     .selectFrom('codecommit_comments')
     .selectAll()
-    .where('id', '=', id)
-    .executeTakeFirst();
-  if (comment === undefined) return undefined;
-  const repository = await findRepositoryById(source, comment.repository_id);
-  return repository?.account === account && repository.region === region ? comment : undefined;
+    .where('id', 'in', [id, broughtId({ account, region }, id)])
+    .orderBy('id', 'desc')
+    .execute();
+  for (const comment of found) {
+    const repository = await findRepositoryById(source, comment.repository_id);
+    if (repository?.account === account && repository.region === region) return comment;
+  }
+  return undefined;
 }
 
 /** @throws InvalidCommentIdException, CommentDoesNotExistException */
@@ -81,7 +86,7 @@ export async function findCommentByToken(
     .where('client_request_token', '=', token)
     .execute();
   for (const row of known) {
-    if ((await findComment(tx, ctx, row.id)) === undefined) continue;
+    if ((await findComment(tx, ctx, knownId(row.id))) === undefined) continue;
     if (row.request_sha256 === hash) return row;
     throw fault(
       sdk.IdempotencyParameterMismatchException,
@@ -197,7 +202,7 @@ export async function repositoryOfComment(source: Context | Tx, comment: Comment
     .selectAll()
     .where('id', '=', comment.repository_id)
     .executeTakeFirst();
-  if (repository === undefined) throw commentDoesNotExist(comment.id);
+  if (repository === undefined) throw commentDoesNotExist(knownId(comment.id));
   return repository;
 }
 
@@ -227,9 +232,9 @@ export async function commentShapes(ctx: Context, comments: readonly CommentRow[
 /** What clients see of a comment, without the reactions to it. */
 export function commentShape(row: CommentRow): sdk.Comment {
   return {
-    commentId: row.id,
+    commentId: knownId(row.id),
     ...(row.content === null ? {} : { content: row.content }),
-    ...(row.in_reply_to === null ? {} : { inReplyTo: row.in_reply_to }),
+    ...(row.in_reply_to === null ? {} : { inReplyTo: knownId(row.in_reply_to) }),
     creationDate: new Date(Number(row.created_at)),
     lastModifiedDate: new Date(Number(row.modified_at)),
     authorArn: row.author_arn,

@@ -6,6 +6,7 @@ import type * as sdk from '@aws-sdk/client-codecommit';
 import type { RefUpdate } from '../../git/truth.ts';
 import type { Caller } from '../../kernel/auth/identity.ts';
 import type { EventDraft } from '../../kernel/context.ts';
+import { knownId } from './import-ids.ts';
 import { type Place, repositoryArn } from './resources.ts';
 import type { ApprovalRuleRow, ApprovalTemplateRow, CommentRow, PullRequestRow } from './review-tables.ts';
 import { BRANCHES, TAGS } from './store.ts';
@@ -116,7 +117,7 @@ export function pullRequestStateChange(
 function changeFields(change: PullRequestChange): Record<string, string> {
   if ('rule' in change) {
     const { content_sha256, id, name } = change.rule;
-    return { approvalRuleContentSha256: content_sha256, approvalRuleId: id, approvalRuleName: name };
+    return { approvalRuleContentSha256: content_sha256, approvalRuleId: knownId(id), approvalRuleName: name };
   }
   const { event: _, ...fields } = change;
   return fields;
@@ -159,11 +160,11 @@ export function commentChange(
       event: `commentOn${about}${change}`,
       ...(comment.before_commit === null ? {} : { beforeCommitId: comment.before_commit }),
       afterCommitId: comment.after_commit,
-      commentId: comment.id,
-      ...(comment.in_reply_to === null ? {} : { inReplyTo: comment.in_reply_to }),
+      commentId: knownId(comment.id),
+      ...(comment.in_reply_to === null ? {} : { inReplyTo: knownId(comment.in_reply_to) }),
       ...(pullRequestId === undefined ? {} : { pullRequestId }),
       ...callerFields(caller),
-      notificationBody: notification(repository.name, caller, `comment ${comment.id} ${verb}${where}`),
+      notificationBody: notification(repository.name, caller, `comment ${knownId(comment.id)} ${verb}${where}`),
       repositoryId: repository.id,
       repositoryName: repository.name,
     },

@@ -7,12 +7,13 @@ import type { Migrations } from '../../kernel/store/migrate.ts';
 import { readBuffer } from '../../kernel/wire/body.ts';
 import { commonFault } from '../../kernel/wire/errors.ts';
 import { CONNECTION_LIMITS } from '../../kernel/wire/limits.ts';
-import { type PullRequestBundle, readBundle } from './import-bundle.ts';
-import { type ImportedRows, numberOf, rowsOf } from './import-rows.ts';
+import { MAX_BUNDLE_BYTES, numberOf, type PullRequestBundle, readBundle, refuse } from './import-bundle.ts';
+import { knownId } from './import-ids.ts';
+import { type ImportedRows, rowsOf } from './import-rows.ts';
 import { repositoryResource } from './resources.ts';
 import { type PullRequestRow, reviews } from './review-tables.ts';
 import { mentionObjects } from './roots.ts';
-import { repositoryByName } from './store.ts';
+import { findRepositoryById, repositoryByName } from './store.ts';
 import type { RepositoryRow } from './tables.ts';
 
 /** A pull request that came from elsewhere, as it was when it last came. */
@@ -52,7 +53,8 @@ export async function removeImports(tx: Tx, repositoryId: string): Promise<void>
 }
 
 const PATH = '/_slipway/codecommit/pull-requests';
-const MAX_BODY_BYTES = 64 * 1024 * 1024;
+/** How far the clock of whoever tells the history may be ahead. */
+const SKEW_MS = 24 * 3_600_000;
 /** Rows in one statement: PostgreSQL takes 65,535 values. */
 const CHUNK = 500;
 
@@ -89,7 +91,7 @@ export const importRoute: Route = {
       if (request.method !== 'POST') throw commonFault('InvalidAction', 'Pull requests are imported by POST.');
       const repository = await repositoryByName(ctx, ctx, name);
       const begin = () => undefined; // routes are permitted to read by the gateway
-      const body = await readBuffer(request.message, MAX_BODY_BYTES, begin, CONNECTION_LIMITS, ctx.clock);
+      const body = await readBuffer(request.message, MAX_BUNDLE_BYTES, begin, CONNECTION_LIMITS, ctx.clock);
       const sha256 = createHash('sha256').update(body).digest('hex');
       if (ctx.signature?.contentSha256 !== sha256) {
         throw commonFault('SignatureDoesNotMatch', 'The body is not the one that was signed in x-amz-content-sha256.');
@@ -126,6 +128,8 @@ async function importPullRequest(
       const id = present?.id ?? newId;
       if (present !== undefined) await remove(tx, id);
       const rows = rowsOf(repository, id, bundle, await nextSequence(tx, repository.id));
+      if (rows.pullRequest.activity_at > ctx.now().getTime() + SKEW_MS) refuse('lastActivityDate is in the future');
+      await requireFreeIds(tx, repository, rows);
       await insert(tx, rows);
       // The commits may come later than the reviews of them.
       await mentionObjects(tx, repository.id, null);
@@ -194,6 +198,31 @@ async function remove(tx: Tx, id: string): Promise<void> {
   await db.deleteFrom('codecommit_pull_request_events').where('pull_request', '=', id).execute();
   await db.deleteFrom('codecommit_pull_requests').where('id', '=', id).execute();
   await imports(tx).deleteFrom('codecommit_imported_pull_requests').where('pull_request', '=', id).execute();
+}
+
+/**
+ * Comments and rules may have come into this account and Region with another pull request, or be its own: a comment is
+ * asked for by its id, and the imported one would stand before it. @throws ValidationError
+ */
+async function requireFreeIds(tx: Tx, { account, region }: RepositoryRow, rows: ImportedRows): Promise<void> {
+  const refuseTaken = (id: string | undefined) => {
+    if (id !== undefined) refuse(`${knownId(id)} belongs to another pull request of this account and Region`);
+  };
+  for (const some of chunksOf(rows.rules.map(({ id }) => id))) {
+    const query = reviews(tx).selectFrom('codecommit_approval_rules').select('id').where('id', 'in', some);
+    refuseTaken((await query.executeTakeFirst())?.id);
+  }
+  for (const some of chunksOf(rows.comments.map(({ id }) => id))) {
+    const taken = await reviews(tx)
+      .selectFrom('codecommit_comments')
+      .select(['id', 'repository_id'])
+      .where('id', 'in', [...some, ...some.map(knownId)])
+      .execute();
+    for (const { id, repository_id } of taken) {
+      const owner = await findRepositoryById(tx, repository_id);
+      if (owner?.account === account && owner.region === region) refuseTaken(id);
+    }
+  }
 }
 
 async function insert(tx: Tx, rows: ImportedRows): Promise<void> {

@@ -36,12 +36,108 @@ const approval = (revisionId: string) => ({
 
 test('what is no pull request is refused as such, members that are null and rules that nobody can evaluate too', () => {
   const comments = [{ afterCommitId: commit, comments: [null] }];
-  const rule = { approvalRuleId: 'x', approvalRuleName: 'x', ruleContentSha256: 'x', lastModifiedUser: arn };
-  const approvalRules = [{ ...rule, approvalRuleContent: 'no JSON', creationDate: at, lastModifiedDate: at }];
+  const approvalRules = [{ ...rule, approvalRuleContent: 'no JSON' }];
   const bad = [{ events: [null] }, { revisions: [null] }, { comments: [null] }, { comments }];
   const badPulls = [{ pullRequestTargets: [null] }, { approvalRules: [null] }, { approvalRules }];
   const all = [...bad, ...badPulls.map((more) => ({ pullRequest: { ...pullRequest, ...more } }))];
   for (const more of all) assert.throws(() => rows(more), { name: 'ValidationError' }, JSON.stringify(more));
+});
+
+const comment = {
+  commentId: '01234567-89ab-cdef-0123-456789abcdef',
+  content: 'Why?',
+  creationDate: at,
+  lastModifiedDate: at,
+  authorArn: arn,
+};
+const group = { afterCommitId: commit, location: { filePath: 'a.txt', filePosition: 3, relativeFileVersion: 'AFTER' } };
+const rule = {
+  approvalRuleId: 'x',
+  approvalRuleName: 'One',
+  approvalRuleContent: JSON.stringify({
+    Version: '2018-11-08',
+    Statements: [{ Type: 'Approvers', NumberOfApprovalsNeeded: 1 }],
+  }),
+  ruleContentSha256: 'a'.repeat(64),
+  lastModifiedUser: arn,
+  creationDate: at,
+  lastModifiedDate: at,
+};
+
+test('every member is held against what the API lets it be', () => {
+  const withPull = (more: object) => ({ pullRequest: { ...pullRequest, ...more } });
+  const withTarget = (more: object) =>
+    withPull({ pullRequestTargets: [{ ...pullRequest.pullRequestTargets[0], ...more }] });
+  const withComment = (more: object) => ({ comments: [{ ...group, comments: [{ ...comment, ...more }] }] });
+  const withLocation = (more: object) => ({
+    comments: [{ ...group, location: { ...group.location, ...more }, comments: [comment] }],
+  });
+  const withRule = (more: object) => withPull({ approvalRules: [{ ...rule, ...more }] });
+  const withEvent = (more: object) => ({ events: [{ ...approval('now'), ...more }] });
+  const longest = 'x'.repeat(10_240);
+  const good = [
+    withPull({ title: 'x'.repeat(150), description: longest, pullRequestId: '10000000' }),
+    withComment({ content: longest }),
+    withLocation({ filePosition: 2 ** 31 - 1 }),
+    withLocation({ filePosition: 0 }),
+    withRule({ originApprovalRuleTemplate: { approvalRuleTemplateId: 'y', approvalRuleTemplateName: 'Two' } }),
+    withEvent({}),
+    withTarget({ mergeMetadata: { isMerged: true, mergedBy: arn } }),
+    withEvent({ constructor: {}, somethingNew: { a: 1 } }),
+  ];
+  for (const more of good) assert.equal(rows(more).pullRequest.status, 'OPEN');
+  const bad = [
+    withPull({ title: 'x'.repeat(151) }),
+    withPull({ title: '' }),
+    withPull({ description: `${longest}x` }),
+    withPull({ pullRequestId: '10000001' }),
+    withPull({ pullRequestId: '999999999999999' }),
+    withPull({ pullRequestId: '1e3' }),
+    withPull({ creationDate: '+275760-09-13T00:00:00Z' }),
+    withPull({ revisionId: 'a b' }),
+    withPull({ authorArn: `${arn}\u001b[31m` }),
+    withTarget({ sourceReference: 'work' }),
+    withTarget({ sourceReference: 'refs/heads/--upload-pack=id' }),
+    withTarget({ destinationReference: 'refs/tags/x' }),
+    withTarget({ mergeMetadata: { isMerged: true, mergedBy: 'me' } }),
+    withComment({ content: `${longest}x` }),
+    withComment({ content: '\ud800' }),
+    withComment({ commentId: '' }),
+    withLocation({ filePosition: 1e308 }),
+    withLocation({ filePosition: -1 }),
+    withLocation({ filePosition: 1.5 }),
+    withLocation({ filePosition: '3' }),
+    withLocation({ relativeFileVersion: 'LATER' }),
+    withLocation({ filePath: '../x' }),
+    withLocation({ filePath: 7 }),
+    { comments: [{ ...group, beforeBlobId: 'x', comments: [comment] }] },
+    { comments: [{ ...group, comments: [comment, comment] }] },
+    withRule({ approvalRuleName: 'x'.repeat(101) }),
+    withRule({ ruleContentSha256: 'x' }),
+    withRule({ approvalRuleId: '../x' }),
+    withPull({ approvalRules: [rule, { ...rule, approvalRuleId: 'y' }] }),
+    withEvent({ approvalStateChangedEventMetadata: { revisionId: 'now', approvalStatus: 'MAYBE' } }),
+    withEvent({ approvalStateChangedEventMetadata: 'now' }),
+    withEvent({ pullRequestCreatedEventMetadata: { mergeBase: { $ne: 1 } } }),
+    withEvent({ approvalRuleEventMetadata: { approvalRuleContent: 'x'.repeat(3_001) } }),
+  ];
+  for (const more of bad)
+    assert.throws(() => rows(more), { name: 'ValidationError' }, JSON.stringify(more).slice(0, 300));
+});
+
+test('of an event only what it may tell is kept; an approval that is told twice is one', () => {
+  const event = {
+    ...approval('now'),
+    evil: 'x',
+    pullRequestStatusChangedEventMetadata: { pullRequestStatus: 'OPEN', x: 1 },
+  };
+  const again = { revisionId: 'now', approvers: [arn, arn] };
+  const made = rows({ events: [event], revisions: [again, again] });
+  assert.deepEqual(JSON.parse(made.events[0]!.metadata), {
+    approvalStateChangedEventMetadata: { revisionId: 'now', approvalStatus: 'APPROVE' },
+    pullRequestStatusChangedEventMetadata: { pullRequestStatus: 'OPEN' },
+  });
+  assert.equal(made.approvals.length, 1);
 });
 
 test('a history of thousands of revisions costs their number, not its square', () => {

@@ -2,16 +2,24 @@ import { createHash } from 'node:crypto';
 import type * as sdk from '@aws-sdk/client-codecommit';
 import { BadContent, parseContent } from './approval-rules-content.ts';
 import {
+  branchOf,
   commitOf,
+  idOf,
   type Json,
+  lineOf,
   listOf,
+  numberOf,
   oneOf,
   optionalText,
   type PullRequestBundle,
+  pathOf,
   personOf,
+  refuse,
   textOf,
   timeOf,
 } from './import-bundle.ts';
+import { eventRows, mergeOf, STATUSES } from './import-events.ts';
+import { broughtId } from './import-ids.ts';
 import { reactionOf } from './reactions-values.ts';
 import type {
   ApprovalRow,
@@ -25,6 +33,10 @@ import type {
 import { isCommentId } from './specifiers.ts';
 import type { RepositoryRow } from './tables.ts';
 
+/** AWS's limit of a description and of a comment. */
+const MAX_CONTENT = 10_240;
+const VERSIONS = ['BEFORE', 'AFTER'] as const;
+
 /** What an imported pull request is in the tables. */
 export interface ImportedRows {
   pullRequest: PullRequestRow;
@@ -35,20 +47,6 @@ export interface ImportedRows {
   comments: CommentRow[];
   reactions: ReactionRow[];
 }
-
-const STATUSES = ['OPEN', 'CLOSED'] as const;
-const MERGES = ['FAST_FORWARD_MERGE', 'SQUASH_MERGE', 'THREE_WAY_MERGE'] as const;
-const EVENT_TYPES: readonly sdk.PullRequestEventType[] = [
-  'PULL_REQUEST_APPROVAL_RULE_CREATED',
-  'PULL_REQUEST_APPROVAL_RULE_DELETED',
-  'PULL_REQUEST_APPROVAL_RULE_OVERRIDDEN',
-  'PULL_REQUEST_APPROVAL_RULE_UPDATED',
-  'PULL_REQUEST_APPROVAL_STATE_CHANGED',
-  'PULL_REQUEST_CREATED',
-  'PULL_REQUEST_MERGE_STATE_CHANGED',
-  'PULL_REQUEST_SOURCE_REFERENCE_UPDATED',
-  'PULL_REQUEST_STATUS_CHANGED',
-];
 
 /**
  * Makes rows of what CodeCommit tells of a pull request: numbers, ids, authors and times as they were.
@@ -71,74 +69,40 @@ export function rowsOf(
     events,
     revisions,
     approvals: approvalRows(id, bundle, events, revisions),
-    rules: listOf(bundle.pullRequest.approvalRules, 'approvalRules', 1_000).map((rule) => ruleRow(id, rule)),
+    rules: ruleRows(repository, id, bundle.pullRequest),
     comments,
-    reactions: reactionRows(bundle, comments),
+    reactions: reactionRows(repository, bundle, comments),
   };
 }
 
 function pullRequestRow(repository: RepositoryRow, id: string, given: Json<sdk.PullRequest>): PullRequestRow {
   const target = listOf(given.pullRequestTargets, 'pullRequestTargets', 1)[0] ?? ({} as Json<sdk.PullRequestTarget>);
-  const merge = target.mergeMetadata;
-  const isMerged = merge?.isMerged === true;
+  const merge = mergeOf(target.mergeMetadata);
   return {
     id,
     account: repository.account,
     region: repository.region,
     number: numberOf(given.pullRequestId),
     repository_id: repository.id,
-    title: textOf(given.title, 'title', 1_000),
-    description: optionalText(given.description, 'description'),
+    title: textOf(given.title, 'title', 150, 1),
+    description: optionalText(given.description, 'description', MAX_CONTENT),
     status: oneOf(given.pullRequestStatus, STATUSES, 'pullRequestStatus'),
     author_arn: personOf(given.authorArn, 'authorArn'),
-    source_reference: textOf(target.sourceReference, 'sourceReference', 1_000),
-    destination_reference: textOf(target.destinationReference, 'destinationReference', 1_000),
+    source_reference: branchOf(target.sourceReference, 'sourceReference'),
+    destination_reference: branchOf(target.destinationReference, 'destinationReference'),
     source_commit: commitOf(target.sourceCommit, 'sourceCommit'),
     destination_commit: commitOf(target.destinationCommit, 'destinationCommit'),
-    revision_id: textOf(given.revisionId, 'revisionId', 200),
+    revision_id: idOf(given.revisionId, 'revisionId'),
     // A token is a promise to its sender, made by the service that it was sent to.
     client_request_token: null,
     request_sha256: null,
     created_at: timeOf(given.creationDate, 'creationDate'),
     activity_at: timeOf(given.lastActivityDate, 'lastActivityDate'),
-    is_merged: isMerged ? 1 : 0,
-    merged_by: isMerged ? personOf(merge.mergedBy, 'mergedBy') : null,
-    merge_commit: isMerged ? commitOf(merge.mergeCommitId, 'mergeCommitId') : null,
-    merge_option: isMerged ? oneOf(merge.mergeOption, MERGES, 'mergeOption') : null,
+    is_merged: merge.isMerged === true ? 1 : 0,
+    merged_by: merge.mergedBy ?? null,
+    merge_commit: merge.mergeCommitId ?? null,
+    merge_option: merge.mergeOption ?? null,
   };
-}
-
-/** The number that users know. @throws ValidationError */
-export function numberOf(pullRequestId: unknown): number {
-  const text = textOf(pullRequestId, 'pullRequestId', 15);
-  oneOf(String(/^[1-9]\d*$/.test(text)), ['true'], 'whether pullRequestId is a number');
-  return Number(text);
-}
-
-function eventRows(repository: RepositoryRow, id: string, given: PullRequestBundle['events']): PullRequestEventRow[] {
-  const rows = given.map((event) => {
-    const { pullRequestId: _, eventDate, pullRequestEventType, actorArn, ...metadata } = event;
-    return {
-      pull_request: id,
-      sequence: 0,
-      type: oneOf(pullRequestEventType, EVENT_TYPES, 'pullRequestEventType') as string,
-      actor_arn: personOf(actorArn, 'actorArn'),
-      at: timeOf(eventDate, 'eventDate'),
-      metadata: textOf(JSON.stringify(renamed(metadata, repository.name)), 'the metadata of an event'),
-    };
-  });
-  rows.sort((a, b) => a.at - b.at);
-  return rows.map((row, at) => ({ ...row, sequence: at + 1 }));
-}
-
-/** The repository may have another name here. */
-function renamed(metadata: object, name: string): object {
-  return Object.fromEntries(
-    Object.entries(metadata).map(([key, value]) => {
-      const hasName = typeof value === 'object' && value !== null && 'repositoryName' in value;
-      return [key, hasName ? { ...value, repositoryName: name } : value];
-    }),
-  );
 }
 
 type Metadata = Partial<sdk.PullRequestEvent>;
@@ -158,7 +122,7 @@ function revisionRows(
     const overrider = overriders.get(revisionId);
     rows.set(revisionId, {
       pull_request: pullRequest.id,
-      revision_id: textOf(revisionId, 'revisionId', 200),
+      revision_id: idOf(revisionId, 'revisionId'),
       source_commit: source.commit,
       created_at: source.at,
       overrider: overrider === undefined ? null : personOf(overrider, 'overrider'),
@@ -191,50 +155,64 @@ function approvalRows(
     const change = metadataOf(event).approvalStateChangedEventMetadata;
     if (change?.approvalStatus === 'APPROVE') times.set(`${change.revisionId} ${event.actor_arn}`, event.at);
   }
-  return bundle.revisions.flatMap(({ revisionId, approvers }) => {
+  const rows = new Map<string, ApprovalRow>();
+  for (const { revisionId, approvers } of bundle.revisions) {
     const revision = known.get(revisionId);
-    if (revision === undefined) return [];
-    return [...new Set(listOf(approvers, 'approvers', 1_000))].map((arn) => {
+    if (revision === undefined) continue;
+    for (const arn of listOf(approvers, 'approvers', 1_000)) {
       const approved_at = times.get(`${revisionId} ${arn}`) ?? revision.created_at;
-      return { pull_request: id, revision_id: revisionId, user_arn: personOf(arn, 'an approver'), approved_at };
-    });
-  });
+      const user_arn = personOf(arn, 'an approver');
+      rows.set(`${revisionId} ${user_arn}`, { pull_request: id, revision_id: revisionId, user_arn, approved_at });
+    }
+  }
+  return [...rows.values()];
 }
 
 /** Content that nobody could evaluate would fail every later look at whether the rules are met. @throws ValidationError */
 function ruleContentOf(given: unknown): string {
-  const text = textOf(given, 'approvalRuleContent');
+  const text = textOf(given, 'approvalRuleContent', 3_000, 1);
   try {
     parseContent(text);
   } catch (error) {
     if (!(error instanceof BadContent)) throw error;
-    oneOf('false', ['true'], 'whether approvalRuleContent is that of a rule');
+    refuse(`approvalRuleContent is not that of a rule: ${error.message}`);
   }
   return text;
 }
 
-function ruleRow(id: string, rule: Json<sdk.ApprovalRule>): ApprovalRuleRow {
-  const origin = rule.originApprovalRuleTemplate;
+function ruleRows(repository: RepositoryRow, id: string, given: Json<sdk.PullRequest>): ApprovalRuleRow[] {
+  const rows = listOf(given.approvalRules, 'approvalRules', 1_000).map((rule) => ruleRow(repository, id, rule));
+  for (const member of ['id', 'name'] as const) {
+    if (new Set(rows.map((row) => row[member])).size < rows.length) refuse(`two approval rules have one ${member}`);
+  }
+  return rows;
+}
+
+function ruleRow(repository: RepositoryRow, id: string, rule: Json<sdk.ApprovalRule>): ApprovalRuleRow {
+  const origin = rule.originApprovalRuleTemplate ?? undefined;
+  const hash = rule.ruleContentSha256;
   return {
-    id: textOf(rule.approvalRuleId, 'approvalRuleId', 200),
+    id: broughtId(repository, idOf(rule.approvalRuleId, 'approvalRuleId')),
     pull_request: id,
-    name: textOf(rule.approvalRuleName, 'approvalRuleName', 100),
+    name: textOf(rule.approvalRuleName, 'approvalRuleName', 100, 1),
     content: ruleContentOf(rule.approvalRuleContent),
-    content_sha256: textOf(rule.ruleContentSha256, 'ruleContentSha256', 200),
+    content_sha256: /^[0-9a-fA-F]{64}$/.test(String(hash)) ? hash! : refuse('ruleContentSha256 is no SHA-256'),
     created_at: timeOf(rule.creationDate, 'creationDate of a rule'),
     modified_at: timeOf(rule.lastModifiedDate, 'lastModifiedDate of a rule'),
     modified_by: personOf(rule.lastModifiedUser, 'lastModifiedUser'),
-    template_id: optionalText(origin?.approvalRuleTemplateId, 'approvalRuleTemplateId'),
-    template_name: optionalText(origin?.approvalRuleTemplateName, 'approvalRuleTemplateName'),
+    template_id: origin === undefined ? null : idOf(origin.approvalRuleTemplateId, 'approvalRuleTemplateId'),
+    template_name:
+      origin === undefined ? null : textOf(origin.approvalRuleTemplateName, 'approvalRuleTemplateName', 100, 1),
   };
 }
 
 /** An id that clients can ask for here: AWS's own where it has the form, else one that is made of it. */
-function commentIdOf(given: unknown): string {
-  const text = textOf(given, 'commentId', 500);
-  if (isCommentId(text)) return text;
+function commentIdOf(repository: RepositoryRow, given: unknown): string {
+  const text = textOf(given, 'commentId', 500, 1);
+  if (isCommentId(text)) return broughtId(repository, text);
   const hex = createHash('sha256').update(text).digest('hex');
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20, 32)}`;
+  const parts = [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20, 32)];
+  return broughtId(repository, parts.join('-'));
 }
 
 function commentRows(
@@ -246,24 +224,17 @@ function commentRows(
   const rows: CommentRow[] = [];
   for (const group of groups) {
     const place = firstSequence + rows.length;
-    const { location } = group;
-    const optionalCommit = (value: unknown, what: string) => (value === undefined ? null : commitOf(value, what));
+    const where = placeColumns(group);
     for (const comment of listOf(group.comments, 'comments', 100_000)) {
       rows.push({
-        id: commentIdOf(comment.commentId),
+        id: commentIdOf(repository, comment.commentId),
         repository_id: repository.id,
         pull_request: id,
-        before_commit: optionalCommit(group.beforeCommitId, 'beforeCommitId'),
-        after_commit: commitOf(group.afterCommitId, 'afterCommitId'),
-        before_blob: optionalCommit(group.beforeBlobId, 'beforeBlobId'),
-        after_blob: optionalCommit(group.afterBlobId, 'afterBlobId'),
-        file_path: optionalText(location?.filePath, 'filePath'),
-        file_position: location?.filePosition === undefined ? null : Math.trunc(Number(location.filePosition)) || 1,
-        file_version: optionalText(location?.relativeFileVersion, 'relativeFileVersion'),
-        in_reply_to: comment.inReplyTo === undefined ? null : commentIdOf(comment.inReplyTo),
+        ...where,
+        in_reply_to: comment.inReplyTo === undefined ? null : commentIdOf(repository, comment.inReplyTo),
         sequence: firstSequence + rows.length,
         place,
-        content: comment.deleted === true ? null : textOf(comment.content, 'content of a comment'),
+        content: comment.deleted === true ? null : textOf(comment.content, 'content of a comment', MAX_CONTENT),
         author_arn: personOf(comment.authorArn, 'authorArn of a comment'),
         client_request_token: null,
         request_sha256: null,
@@ -272,18 +243,42 @@ function commentRows(
       });
     }
   }
+  if (new Set(rows.map((row) => row.id)).size < rows.length) refuse('two comments have one commentId');
   return rows;
 }
 
-function reactionRows({ reactions }: PullRequestBundle, comments: CommentRow[]): ReactionRow[] {
+/** Where the comments of a group stand. */
+function placeColumns(group: PullRequestBundle['comments'][number]) {
+  const { location } = group;
+  const optional = <T>(value: unknown, what: string, read: (value: unknown, what: string) => T): T | null =>
+    value === undefined || value === null ? null : read(value, what);
+  return {
+    before_commit: optional(group.beforeCommitId, 'beforeCommitId', commitOf),
+    after_commit: commitOf(group.afterCommitId, 'afterCommitId'),
+    before_blob: optional(group.beforeBlobId, 'beforeBlobId', commitOf),
+    after_blob: optional(group.afterBlobId, 'afterBlobId', commitOf),
+    file_path: optional(location?.filePath, 'filePath', pathOf),
+    file_position: optional(location?.filePosition, 'filePosition', lineOf),
+    file_version: optional(location?.relativeFileVersion, 'relativeFileVersion', (value, what) =>
+      oneOf(value, VERSIONS, what),
+    ),
+  };
+}
+
+function reactionRows(
+  repository: RepositoryRow,
+  { reactions }: PullRequestBundle,
+  comments: CommentRow[],
+): ReactionRow[] {
   const times = new Map(comments.map((comment) => [comment.id, comment.created_at]));
   const rows = new Map<string, ReactionRow>();
   for (const [given, list] of Object.entries(reactions)) {
-    const comment_id = commentIdOf(given);
+    const comment_id = commentIdOf(repository, given);
     const reacted_at = times.get(comment_id);
     if (reacted_at === undefined) continue;
     for (const { reaction, reactionUsers } of listOf(list, 'reactions', 100)) {
-      const name = reactionOf(reaction?.shortCode ?? reaction?.emoji ?? '');
+      const value = reaction?.shortCode ?? reaction?.emoji;
+      const name = typeof value === 'string' ? reactionOf(value) : undefined;
       if (name === undefined || name === null) continue;
       for (const arn of listOf(reactionUsers, 'reactionUsers', 100_000)) {
         const user_arn = personOf(arn, 'a reaction user');

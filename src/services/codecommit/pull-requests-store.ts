@@ -2,6 +2,7 @@ import type * as sdk from '@aws-sdk/client-codecommit';
 import type { Updateable } from 'kysely';
 import type { Context, Tx } from '../../kernel/context.ts';
 import { actor, type PullRequestChange, pullRequestStateChange } from './events.ts';
+import { knownId } from './import-ids.ts';
 import { repositoryOf } from './pull-requests-access.ts';
 import { mergeBaseOf } from './pull-requests-merge-base.ts';
 import { type ApprovalRuleRow, type PullRequestRow, reviews } from './review-tables.ts';
@@ -108,15 +109,16 @@ export function mergeMetadata(row: PullRequestRow): sdk.MergeMetadata {
   return {
     isMerged: true,
     mergedBy: row.merged_by!,
-    mergeCommitId: row.merge_commit!,
-    mergeOption: row.merge_option as sdk.MergeOptionTypeEnum,
+    // An imported one may have been merged by a push, of which AWS tells neither.
+    ...(row.merge_commit === null ? {} : { mergeCommitId: row.merge_commit }),
+    ...(row.merge_option === null ? {} : { mergeOption: row.merge_option as sdk.MergeOptionTypeEnum }),
   };
 }
 
 /** What clients see of an approval rule. */
 export function ruleShape(row: ApprovalRuleRow): sdk.ApprovalRule {
   return {
-    approvalRuleId: row.id,
+    approvalRuleId: knownId(row.id),
     approvalRuleName: row.name,
     approvalRuleContent: row.content,
     ruleContentSha256: row.content_sha256,

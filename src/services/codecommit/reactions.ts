@@ -24,7 +24,7 @@ export const PutCommentReaction: Op<'PutCommentReaction'> = {
     }
     await ctx.tx(async (tx) => {
       const comment = await presentCommentById(tx, ctx, commentId);
-      const key = { comment_id: commentId, user_arn: actor(ctx.caller) };
+      const key = { comment_id: comment.id, user_arn: actor(ctx.caller) };
       const present = await reviews(tx)
         .selectFrom('codecommit_reactions')
         .select('reaction')
