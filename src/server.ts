@@ -21,6 +21,8 @@ import { listen } from './kernel/wire/listen.ts';
 export interface RunningServer {
   /** `http://127.0.0.1:4566`, without a trailing slash. */
   url: string;
+  /** Port that it listens on, also where `url` is the address of a proxy. */
+  port: number;
   /** Where it listens besides: `ssh://127.0.0.1:2222`. */
   addresses: readonly string[];
   config: Config;
@@ -90,7 +92,7 @@ export async function startServer(
     }
     kernel.outbox.poke();
     started.resolve();
-    return { url: kernel.publicUrl, addresses, config, root, kernel, stop };
+    return { url: kernel.publicUrl, port, addresses, config, root, kernel, stop };
   } catch (error) {
     folder.release();
     throw error;

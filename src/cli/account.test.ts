@@ -61,7 +61,7 @@ test('slipway account: made, listed, used, closed, opened, its key replaced', as
   await assert.rejects(root.sts.getCallerIdentity({}), { name: 'InvalidClientTokenId' });
   const wrong = await run('close', '123456789012');
   assert.equal(wrong.code, 2);
-  assert.match(wrong.err, /^slipway: the server answered 403: The account 123456789012 is the one/);
+  assert.match(wrong.err, /^slipway: the server answered 403: The account 123456789012 is the one/m);
   const { Events = [] } = await server.root_.cloudtrail.lookupEvents({
     LookupAttributes: [{ AttributeKey: 'EventSource', AttributeValue: 'organizations.amazonaws.com' }],
   });

@@ -1,8 +1,8 @@
 import type { Config } from '../kernel/config.ts';
-import type { RootCredentials } from '../kernel/store/data-folder.ts';
 import { exportLines, rootKeys, serverUrl } from './env.ts';
 import type { AccountCall } from './program.ts';
-import { queryOf, sendSigned } from './signed-request.ts';
+import type { Aim } from './running-server.ts';
+import { queryOf, type SigningKeys, sendSigned } from './signed-request.ts';
 import { UsageError } from './usage-error.ts';
 
 interface Account {
@@ -17,31 +17,60 @@ interface Account {
 const PATH = '/_slipway/accounts';
 
 /**
- * Asks the running server to do something with its accounts, as the root user of the account that it is set up with.
+ * Asks the running server to do something with its accounts, as the root user of the account that it is set up with. Where no
+ * server or folder is named and `AWS_ENDPOINT_URL` is, it is that server, with the credentials that AWS clients find.
  * @throws UsageError where no server answers or it refuses
  */
-export async function administerAccounts(config: Config, call: AccountCall): Promise<void> {
-  const url = serverUrl(config);
-  const keys = await rootKeys(config);
+export async function administerAccounts(aim: Aim, call: AccountCall): Promise<void> {
+  const endpoint = process.env['AWS_ENDPOINT_URL'];
+  const server = endpoint && !aim.named ? await serverOfClients(endpoint, aim.config) : await serverOfSettings(aim);
+  process.stderr.write(`# ${server.told}\n`);
   switch (call.verb) {
     case 'list': {
-      const { Accounts } = (await ask(url, 'GET', PATH, config.region, keys)) as { Accounts: Account[] };
+      const { Accounts } = (await ask(server, 'GET', PATH)) as { Accounts: Account[] };
       process.stdout.write(table(Accounts));
       return;
     }
     case 'create': {
       const query = queryOf({ email: call.email, id: call.id, name: call.name });
-      const { Account: account } = (await ask(url, 'POST', `${PATH}${query}`, config.region, keys)) as Answer;
-      process.stdout.write(withKey(account, url, config.region));
+      const { Account: account } = (await ask(server, 'POST', `${PATH}${query}`)) as Answer;
+      process.stdout.write(withKey(account, server));
       return;
     }
     default: {
       if (!/^\d{12}$/.test(call.id)) throw new UsageError(`${call.id} is no account id: it has 12 digits`);
-      const path = `${PATH}/${call.id}/${call.verb}`;
-      const { Account: account } = (await ask(url, 'POST', path, config.region, keys)) as Answer;
-      process.stdout.write(account.RootKey === undefined ? table([account]) : withKey(account, url, config.region));
+      const { Account: account } = (await ask(server, 'POST', `${PATH}/${call.id}/${call.verb}`)) as Answer;
+      process.stdout.write(account.RootKey === undefined ? table([account]) : withKey(account, server));
     }
   }
+}
+
+/** A server, and as whom it is asked. */
+interface Server {
+  url: string;
+  region: string;
+  keys: SigningKeys;
+  /** Both in words. */
+  told: string;
+}
+
+async function serverOfSettings({ config, running }: Aim): Promise<Server> {
+  const keys = await rootKeys(config, running);
+  const url = serverUrl(config);
+  const told = `${url}, root user of account ${config.account}; data folder ${config.data}`;
+  return { url, region: config.region, keys, told };
+}
+
+async function serverOfClients(endpoint: string, { region: fallback }: Config): Promise<Server> {
+  const { STS } = await import('@aws-sdk/client-sts');
+  const region = process.env['AWS_REGION'] || process.env['AWS_DEFAULT_REGION'] || fallback;
+  const client = new STS({ region, endpoint });
+  const keys = await client.config.credentials().catch((error: Error) => {
+    throw new UsageError(`AWS_ENDPOINT_URL is ${endpoint}, but there are no credentials for it: ${error.message}`);
+  });
+  client.destroy();
+  const url = endpoint.replace(/\/+$/, '');
+  return { url, region, keys, told: `${url} (AWS_ENDPOINT_URL), access key ${keys.accessKeyId}` };
 }
 
 interface Answer {
@@ -59,11 +88,11 @@ function table(accounts: readonly Account[]): string {
 }
 
 /** Lines for a shell: a comment with the account, then those that make its root user the caller. */
-function withKey(account: Account, url: string, region: string): string {
+function withKey(account: Account, { url, region }: Server): string {
   const name = account.Name === account.Id ? '' : ` (${account.Name})`;
   return `# Root user of account ${account.Id}${name}. The key is shown this once.\n${exportLines(url, region, account.RootKey!).join('\n')}\n`;
 }
 
-function ask(url: string, method: 'GET' | 'POST', target: string, region: string, keys: RootCredentials) {
+function ask({ url, region, keys }: Server, method: 'GET' | 'POST', target: string) {
   return sendSigned({ url, method, target, region, service: 'iam', keys });
 }

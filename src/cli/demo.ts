@@ -1,14 +1,12 @@
 import { join, relative } from 'node:path';
 import type { Config } from '../kernel/config.ts';
-import { startServer } from '../server.ts';
-import { services } from '../services.ts';
 import { type DemoClients, demoClients } from './demo/clients.ts';
 import { executionOf, followExecution, followPushes } from './demo/follow.ts';
 import { Progress } from './demo/progress.ts';
 import { commitExample, type GitAccess, push } from './demo/push.ts';
 import { type DemoApp, makeResources } from './demo/resources.ts';
 import { exportLines } from './env.ts';
-import { stopSignal } from './serve.ts';
+import { startNoted, stopSignal } from './serve.ts';
 
 export interface DemoOptions {
   /** Leave the server running when the demo is done. */
@@ -40,7 +38,7 @@ const SELF: DemoApp = {
 export async function demo(config: Config, options: DemoOptions): Promise<number> {
   const out = process.stdout;
   const say = (text: string) => out.write(`${text}\n`);
-  const server = await startServer(config, services);
+  const server = await startNoted(config);
   const app = options.self ? SELF : EXAMPLE;
   let deployed = false;
   try {

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Config } from '../kernel/config.ts';
 import type { RootCredentials } from '../kernel/store/data-folder.ts';
+import type { Aim, ServerNote } from './running-server.ts';
 import { UsageError } from './usage-error.ts';
 
 /** The lines that point `aws`, SDKs and Terraform at a server. */
@@ -14,9 +15,16 @@ export function exportLines(url: string, region: string, keys: RootCredentials):
   ];
 }
 
-/** Prints the export lines with the root user's key. @throws UsageError before the first start */
-export async function printEnv(config: Config): Promise<void> {
-  process.stdout.write(`${exportLines(serverUrl(config), config.region, await rootKeys(config)).join('\n')}\n`);
+/**
+ * Prints the export lines with the root user's key, and to standard error which server and folder they are of: `eval` takes
+ * what is printed. @throws UsageError before the first start
+ */
+export async function printEnv({ config, running }: Aim): Promise<void> {
+  const keys = await rootKeys(config, running);
+  const url = serverUrl(config);
+  const state = running === undefined ? ', where no server is known to run now' : '';
+  process.stderr.write(`# ${url}, root user of account ${config.account}; data folder ${config.data}${state}\n`);
+  process.stdout.write(`${exportLines(url, config.region, keys).join('\n')}\n`);
 }
 
 /** Where the server of these settings is reached. */
@@ -24,8 +32,24 @@ export function serverUrl({ publicUrl, host, port, tlsCert }: Config): string {
   return publicUrl === '' ? `${tlsCert === '' ? 'http' : 'https'}://${host}:${port}` : publicUrl;
 }
 
-/** The root key of the account that a server of these settings is set up with. @throws UsageError before the first start */
-export async function rootKeys(config: Config): Promise<RootCredentials> {
+/**
+ * The root key of the account that a server of these settings is set up with.
+ * @throws UsageError before the first start, or when the server that runs was started with another one
+ */
+export async function rootKeys(config: Config, running?: ServerNote): Promise<RootCredentials> {
+  const keys = await storedKeys(config);
+  if (keys === undefined && running === undefined) {
+    throw new UsageError(`no root key in ${config.data}: start the server once, or name its folder with --data`);
+  }
+  if (keys !== undefined && (running === undefined || running.rootAccessKeyId === keys.accessKeyId)) return keys;
+  const here = keys === undefined ? 'which is not known here' : `and here it is ${keys.accessKeyId}`;
+  throw new UsageError(
+    `the server at ${running!.url} was started with the root key ${running!.rootAccessKeyId}, ${here} (data folder ` +
+      `${config.data}): set SLIPWAY_ROOT_ACCESS_KEY_ID and SLIPWAY_ROOT_SECRET_ACCESS_KEY as they are set for the server`,
+  );
+}
+
+async function storedKeys(config: Config): Promise<RootCredentials | undefined> {
   if (config.rootAccessKeyId !== '') {
     return { accessKeyId: config.rootAccessKeyId, secretAccessKey: config.rootSecretAccessKey };
   }
@@ -33,6 +57,6 @@ export async function rootKeys(config: Config): Promise<RootCredentials> {
     return JSON.parse(await readFile(join(config.data, 'root-credentials.json'), 'utf8')) as RootCredentials;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-    throw new UsageError(`no root key in ${config.data}: start the server once, or name its folder with --data`);
+    return undefined;
   }
 }

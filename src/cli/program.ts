@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import packageFile from '../../package.json' with { type: 'json' };
 import { type Config, readConfig, SETTINGS } from '../kernel/config.ts';
 import { DataFolderBusyError, UnfinishedRestoreError } from '../kernel/store/data-folder.ts';
+import { type Aim, aimAt } from './running-server.ts';
 import { UsageError } from './usage-error.ts';
 
 export type AccountCall =
@@ -27,6 +28,12 @@ function configOf(options: Record<string, string | undefined>): Config {
   }
 }
 
+/** The settings of a command that speaks to a server that runs. */
+async function aimOf(options: Record<string, string | undefined>): Promise<Aim> {
+  const given = SETTINGS.filter(({ flag, env }) => (options[camel(flag)] ?? process.env[env]) !== undefined);
+  return aimAt(configOf(options), new Set(given.map(({ key }) => key)));
+}
+
 function camel(flag: string): string {
   return flag.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
 }
@@ -43,7 +50,7 @@ export async function run(argv: string[]): Promise<void> {
     program.command('env').description('print the export lines that point AWS clients at the server'),
   ).action(async (options) => {
     const { printEnv } = await import('./env.ts');
-    await printEnv(configOf(options));
+    await printEnv(await aimOf(options));
   });
   withSettings(program.command('demo').description('push an example app through a pipeline to a deployed page'))
     .option('--keep', 'leave the server running when the demo is done')
@@ -83,7 +90,7 @@ function addAccountCommands(program: Command): void {
   const account = program.command('account').description('make, list and close accounts of a running server');
   const administer = async (options: Record<string, string | undefined>, call: AccountCall) => {
     const { administerAccounts } = await import('./account.ts');
-    await administerAccounts(configOf(options), call);
+    await administerAccounts(await aimOf(options), call);
   };
   withSettings(account.command('create').description('make an account; prints the key of its root user, once'))
     .option('--name <name>', 'name of the account')
@@ -117,7 +124,7 @@ function addImportCommand(program: Command): void {
     .option('--endpoint-url <url>', 'with --from-codecommit: another address than that of AWS')
     .option('--cache <folder>', 'keep what was fetched there, so that another import fetches only what is new')
     .action(async (source: string | undefined, options) => {
-      const config = configOf(options);
+      const { config } = await aimOf(options);
       const { sourceRegion: region, profile, endpointUrl, all } = options;
       if (options.fromCodecommit === true) {
         if ((source === undefined) !== (all === true)) throw new UsageError('Name one repository, or give --all.');
