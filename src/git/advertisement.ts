@@ -1,9 +1,13 @@
 import { GitFailure } from './failure.ts';
 import { lineText, type PacketReader, pktText } from './pkt-line.ts';
 import { ZERO_ID } from './ref-name.ts';
+import type { Repository } from './repository.ts';
 import type { Ref, RepositoryState } from './truth.ts';
 
 export type GitService = 'git-upload-pack' | 'git-receive-pack';
+
+/** Version 1 is version 0 that says so first. Pushes have no version 2. */
+export type ProtocolVersion = 0 | 1 | 2;
 
 const AGENT = 'agent=git/slipway';
 const UPLOAD_CAPABILITIES = [
@@ -44,19 +48,57 @@ const V2_CAPABILITIES = [
   'object-format=sha1',
 ];
 const MAX_REF_PREFIXES = 65_536;
+/** Clients ask for a few beginnings; answers to longer lists are not asked for twice. */
+const MAX_KEPT_PREFIXES = 16;
+
+/**
+ * The highest version that a client says it knows; what it says beside that is passed over, as git does.
+ * @param asked the header `Git-Protocol` or the variable `GIT_PROTOCOL`, such as `version=2:future=yes`
+ */
+export function protocolVersionOf(asked: string | undefined): ProtocolVersion {
+  const versions = asked?.split(':') ?? [];
+  if (versions.includes('version=2')) return 2;
+  return versions.includes('version=1') ? 1 : 0;
+}
 
 /**
  * The answer to `info/refs`, made from rows alone: no process is started and no cache is touched.
  * Version 2 (gitprotocol-v2) names no references; it exists for upload-pack only.
  */
-export function advertise(service: GitService, version: 0 | 2, state: RepositoryState): Buffer {
+export function advertise(service: GitService, version: ProtocolVersion, state: RepositoryState): Buffer {
   return Buffer.concat([pktText([`# service=${service}\n`]), greet(service, version, state)]);
 }
 
+/** As {@link advertise}; made once for each state of the repository. */
+export function advertisedBytes(
+  repository: Repository,
+  service: GitService,
+  version: ProtocolVersion,
+): Promise<Buffer> {
+  return madeOnce(repository, `${service} ${version}`, (state) => advertise(service, version, state));
+}
+
 /** The same as a server begins with where the connection is one for both directions (gitprotocol-pack, SSH). */
-export function greet(service: GitService, version: 0 | 2, state: RepositoryState): Buffer {
-  const isV2 = version === 2 && service === 'git-upload-pack';
-  return pktText(isV2 ? V2_CAPABILITIES.map((line) => `${line}\n`) : referenceLines(service, state));
+export function greet(service: GitService, version: ProtocolVersion, state: RepositoryState): Buffer {
+  if (version === 2 && service === 'git-upload-pack') return pktText(V2_CAPABILITIES.map((line) => `${line}\n`));
+  const lines = referenceLines(service, state);
+  return pktText(version === 1 ? ['version 1\n', ...lines] : lines);
+}
+
+/** Keeps an answer as long as references and head stay as they are. */
+async function madeOnce(
+  repository: Repository,
+  asked: string,
+  make: (state: RepositoryState) => Buffer,
+): Promise<Buffer> {
+  const { advertisements } = repository.surroundings;
+  const state = await repository.state();
+  const key = `${repository.id} ${state.generation} ${asked}`;
+  const known = await advertisements.find(key);
+  if (known !== null) return known;
+  const made = make(state);
+  advertisements.settle(key, made);
+  return made;
 }
 
 function referenceLines(service: GitService, state: RepositoryState): string[] {
@@ -86,11 +128,23 @@ interface LsRefs {
 }
 
 /**
- * Answers a version 2 `ls-refs` whose command line has been read.
+ * Answers a version 2 `ls-refs` whose command line has been read; made once for each state of the repository.
  * @throws {GitFailure} `bad-request`.
  */
-export async function answerLsRefs(request: PacketReader, state: RepositoryState): Promise<Buffer> {
+export async function lsRefsBytes(request: PacketReader, repository: Repository): Promise<Buffer> {
   const wanted = await readLsRefs(request);
+  const { prefixes, ...options } = wanted;
+  if (prefixes.size > MAX_KEPT_PREFIXES) return lsRefs(wanted, await repository.state());
+  const asked = `ls-refs ${JSON.stringify([options, [...prefixes].sort()])}`;
+  return madeOnce(repository, asked, (state) => lsRefs(wanted, state));
+}
+
+/** As {@link lsRefsBytes}, of one state. @throws {GitFailure} `bad-request`. */
+export async function answerLsRefs(request: PacketReader, state: RepositoryState): Promise<Buffer> {
+  return lsRefs(await readLsRefs(request), state);
+}
+
+function lsRefs(wanted: LsRefs, state: RepositoryState): Buffer {
   const matches = matcherOf(wanted);
   const head = matches('HEAD') ? headLine(wanted, state) : null;
   const lines = head === null ? [] : [head];

@@ -1,16 +1,26 @@
 /** Answers larger than this are not kept: they are mostly packs of first clones of large repositories. */
 export const MAX_KEPT_ANSWER_BYTES = 1024 * 1024;
-const MAX_TOTAL_BYTES = 16 * 1024 * 1024;
+const KEPT_FETCHES = { answerBytes: MAX_KEPT_ANSWER_BYTES, totalBytes: 16 * 1024 * 1024 };
+/** A hundred thousand references fit into one answer. */
+export const KEPT_ADVERTISEMENTS = { answerBytes: 8 * 1024 * 1024, totalBytes: 24 * 1024 * 1024 };
 
 /**
- * Keeps the answers to fetches, because many builds clone the same commit: the same request to the same state of a
- * repository has the same answer. Requests that come while the first one is at work wait for its answer.
+ * Keeps the answers to fetches, and lists of references, because many builds clone the same commit: the same request to the
+ * same state of a repository has the same answer. Requests that come while the first one is at work wait for its answer.
  */
 export class AnswerCache {
   /** In order of use, the longest unused first. */
   readonly #kept = new Map<string, Buffer>();
   readonly #underWay = new Map<string, PromiseWithResolvers<Buffer | null>>();
+  readonly #maxAnswerBytes: number;
+  readonly #maxTotalBytes: number;
   #bytes = 0;
+
+  /** @param most what one answer and all together may have */
+  constructor(most: { answerBytes: number; totalBytes: number } = KEPT_FETCHES) {
+    this.#maxAnswerBytes = most.answerBytes;
+    this.#maxTotalBytes = most.totalBytes;
+  }
 
   /** The answer that is known, or is being made; null when there is none and the caller must make his own. */
   async find(key: string): Promise<Buffer | null> {
@@ -41,11 +51,11 @@ export class AnswerCache {
   settle(key: string, answer: Buffer | null): void {
     this.#underWay.get(key)?.resolve(answer);
     this.#underWay.delete(key);
-    if (answer === null || answer.length > MAX_KEPT_ANSWER_BYTES || this.#kept.has(key)) return;
+    if (answer === null || answer.length > this.#maxAnswerBytes || this.#kept.has(key)) return;
     this.#kept.set(key, answer);
     this.#bytes += answer.length;
     for (const [oldest, bytes] of this.#kept) {
-      if (this.#bytes <= MAX_TOTAL_BYTES) return;
+      if (this.#bytes <= this.#maxTotalBytes) return;
       this.#kept.delete(oldest);
       this.#bytes -= bytes.length;
     }

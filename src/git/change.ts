@@ -4,6 +4,7 @@ import { HeldBody } from './held-body.ts';
 import { isAncestor } from './history.ts';
 import { DEFAULT_PACK_LIMITS, IncomingPack, type PackLimits, SMALL_PACK_BYTES } from './incoming-pack.ts';
 import type { ObjectType } from './object-format.ts';
+import { ObjectWriter } from './object-writer.ts';
 import type { ObjectReader } from './objects.ts';
 import { PathCheck } from './path-limits.ts';
 import { type Lease, MAX_TRIES, type Repository } from './repository.ts';
@@ -19,8 +20,8 @@ export interface WantedUpdate {
 export interface ChangeRequest {
   updates: readonly WantedUpdate[];
   atomic: boolean;
-  /** The objects that the updates need, as one pack; null when the repository has them all. */
-  pack: AsyncIterable<Uint8Array> | null;
+  /** The objects that the updates need, made here or as one pack; null when the repository has them all. */
+  pack: ObjectWriter | AsyncIterable<Uint8Array> | null;
   /** Keeps the pack though no reference shall lead to it; `updates` is empty then. */
   unreferenced?: boolean;
   /** The transaction. It must not use the repository. */
@@ -52,7 +53,8 @@ export async function changeRepository(
   request: ChangeRequest,
 ): Promise<ReadonlyMap<string, string>> {
   // Before anything is held: a slow client keeps nothing from being tidied up.
-  const body = request.pack === null ? null : await HeldBody.read(request.pack, SMALL_PACK_BYTES);
+  const { pack } = request;
+  const source = pack === null || pack instanceof ObjectWriter ? pack : await HeldBody.read(pack, SMALL_PACK_BYTES);
   let isBegun = false;
   const commit: CommitChange = (change) => {
     isBegun = true;
@@ -61,11 +63,12 @@ export async function changeRepository(
   for (let tries = 1; ; tries++) {
     const { losses } = repository;
     try {
-      return await attempt(repository, body, { ...request, commit });
+      return await attempt(repository, source, { ...request, commit });
     } catch (error) {
       // The cache may be deleted at any moment, also now.
       const isOver = isBegun || isGitFailure(error, 'collected') || request.signal?.aborted === true;
-      const mayTryAgain = !isOver && tries < MAX_TRIES && body?.isWhole !== false;
+      const isReadable = !(source instanceof HeldBody) || source.isWhole;
+      const mayTryAgain = !isOver && tries < MAX_TRIES && isReadable;
       if (!mayTryAgain || !(await repository.hasLostSince(losses))) throw error;
     }
   }
@@ -73,7 +76,7 @@ export async function changeRepository(
 
 async function attempt(
   repository: Repository,
-  body: HeldBody | null,
+  source: ObjectWriter | HeldBody | null,
   request: ChangeRequest,
 ): Promise<ReadonlyMap<string, string>> {
   const { losses } = repository;
@@ -81,12 +84,13 @@ async function attempt(
   let incoming: IncomingPack | null = null;
   try {
     if ((request.basis ?? lease.state).collections !== lease.state.collections) throw collected();
-    if (body !== null) incoming = await receive(repository, lease, body, request);
+    if (source !== null) incoming = await receive(repository, lease, source, request);
     try {
       return await applyUpdates(repository, lease, incoming, { ...request, losses });
     } catch (error) {
       if (!isGitFailure(error, 'collected') || request.basis !== undefined) throw error;
-      const pack = incoming === null ? null : createReadStream(incoming.files.pack);
+      const isPushed = incoming !== null && source instanceof HeldBody;
+      const pack = isPushed ? createReadStream(incoming!.files.pack) : request.pack;
       return await changeRepository(repository, { ...request, pack });
     }
   } finally {
@@ -104,12 +108,15 @@ export function collected(): GitFailure {
 async function receive(
   repository: Repository,
   lease: Lease,
-  body: HeldBody,
+  source: ObjectWriter | HeldBody,
   request: ChangeRequest,
 ): Promise<IncomingPack> {
+  const { limits = DEFAULT_PACK_LIMITS, signal } = request;
   try {
-    const options = { limits: request.limits ?? DEFAULT_PACK_LIMITS, signal: request.signal };
-    return await IncomingPack.receive(repository, lease, body, options);
+    const made = source instanceof ObjectWriter ? await IncomingPack.make(repository, lease, source, limits) : null;
+    if (made !== null) return made;
+    const body = source instanceof ObjectWriter ? await HeldBody.read(source.pack(), SMALL_PACK_BYTES) : source;
+    return await IncomingPack.receive(repository, lease, body, { limits, signal });
   } catch (error) {
     // Objects that "are missing" may be missing from the cache only; the next use of it will look.
     repository.suspect();
@@ -192,6 +199,7 @@ async function transact(
       throw error;
     });
   if (!isAccepted(refused)) await incoming.unstore();
+  else if (request.pack instanceof ObjectWriter) repository.remember(lease, request.pack);
   return refused;
 }
 

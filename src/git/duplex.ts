@@ -1,5 +1,5 @@
 import type { Readable, Writable } from 'node:stream';
-import { type GitService, greet } from './advertisement.ts';
+import { type GitService, greet, type ProtocolVersion } from './advertisement.ts';
 import { GitFailure } from './failure.ts';
 import { writable } from './flow.ts';
 import { failureOf } from './git-process.ts';
@@ -12,7 +12,7 @@ import { answerUploadPack, UPLOAD_LIMITS } from './upload-pack.ts';
 /** A connection that carries one service in both directions. */
 export interface DuplexExchange {
   readonly service: GitService;
-  readonly version: 0 | 2;
+  readonly version: ProtocolVersion;
   readonly input: Readable;
   readonly output: Writable;
   /** Aborted when the client hangs up. */
@@ -30,7 +30,7 @@ const MAX_REQUEST_BYTES = 64 * 1024 * 1024;
 export async function serveDuplex(repository: Repository, exchange: DuplexExchange, door: GitDoor): Promise<void> {
   const { service, version, output } = exchange;
   if (service === 'git-receive-pack') {
-    output.write(greet(service, 0, await repository.state()));
+    output.write(greet(service, version, await repository.state()));
     await servePush(repository, exchange, door);
   } else if (version === 2) {
     output.write(greet(service, 2, await repository.state()));
@@ -88,7 +88,7 @@ async function readRequest(reader: PacketReader): Promise<Buffer | null> {
 /** Versions 0 and 1 keep a state between the questions of one fetch, so git itself talks to the client. */
 async function serveConversation(
   repository: Repository,
-  { input, output, signal }: DuplexExchange,
+  { version, input, output, signal }: DuplexExchange,
   door: GitDoor,
 ): Promise<void> {
   const leave = await repository.surroundings.uploads.take(signal);
@@ -98,6 +98,7 @@ async function serveConversation(
         gitDir,
         limits: UPLOAD_LIMITS,
         signal,
+        ...(version === 1 ? { env: { GIT_PROTOCOL: 'version=1' } } : {}),
       });
       const fed = feed(input, child.stdin);
       await pass(child.stdout, output);

@@ -4,11 +4,12 @@ import { join } from 'node:path';
 import type { Clock } from '../kernel/clock.ts';
 import type { Ids } from '../kernel/ids.ts';
 import type { BlobStore } from '../kernel/store/blobs.ts';
-import { AnswerCache } from './answer-cache.ts';
+import { AnswerCache, KEPT_ADVERTISEMENTS } from './answer-cache.ts';
 import { AnswerFiles } from './answer-files.ts';
 import type { Collection } from './collect.ts';
 import { isGitFailure } from './failure.ts';
 import { GitProcesses } from './git-process.ts';
+import { ObjectCache } from './object-cache.ts';
 import { type GitSurroundings, Repository } from './repository.ts';
 import { Mutex, Slots } from './slots.ts';
 import type { RepositoryTruth } from './truth.ts';
@@ -65,6 +66,8 @@ export class GitStore {
       clock,
       ids,
       answers: new AnswerCache(),
+      advertisements: new AnswerCache(KEPT_ADVERTISEMENTS),
+      objects: new ObjectCache(),
       answerFiles: new AnswerFiles(join(options.folder, 'answers'), ids),
       report: options.report,
       collected: (collection) => options.collected?.(collection),
@@ -121,6 +124,8 @@ export class GitStore {
     this.#due.get(repository)?.cancel();
     this.#due.delete(repository);
     this.surroundings.answers.forgetRepository(truth.id);
+    this.surroundings.advertisements.forgetRepository(truth.id);
+    this.surroundings.objects.forget(`${truth.id}.`);
     await this.surroundings.answerFiles.forgetRepository(truth.id);
     await repository.removeCache();
   }

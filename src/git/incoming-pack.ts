@@ -4,6 +4,8 @@ import { PassThrough } from 'node:stream';
 import { GitFailure } from './failure.ts';
 import { writable } from './flow.ts';
 import type { HeldBody } from './held-body.ts';
+import { makePack } from './made-pack.ts';
+import type { ObjectWriter } from './object-writer.ts';
 import { ObjectReader } from './objects.ts';
 import type { PackBlobs } from './pack-blobs.ts';
 import { holdsObjectLargerThan, PackIndex } from './pack-index.ts';
@@ -11,6 +13,7 @@ import { type PackBytesSource, PackReader, packInFile, packInMemory } from './pa
 import type { PathLimits } from './path-limits.ts';
 import { Quarantine } from './quarantine.ts';
 import type { Lease, Repository } from './repository.ts';
+import { areSound } from './sound-objects.ts';
 import type { PackRecord } from './truth.ts';
 
 /** Limits of one push; AWS names 2 GB for a file, and no repository needs more in one go. */
@@ -93,6 +96,38 @@ export class IncomingPack {
     } finally {
       release();
     }
+  }
+
+  /**
+   * Packs objects that were made here. Where nothing can be wrong with them, no process is started.
+   * @returns null where git has to look at them, or they are many; they take the road of a pushed pack then.
+   */
+  static async make(
+    repository: Repository,
+    lease: Lease,
+    writer: ObjectWriter,
+    { maxPackBytes, maxCommitBytes }: PackLimits,
+  ): Promise<IncomingPack | null> {
+    const isTooMuch =
+      writer.bytes > Math.min(SMALL_PACK_BYTES, maxPackBytes) ||
+      (maxCommitBytes !== null && writer.largest('commit') > maxCommitBytes);
+    if (isTooMuch || !(await areSound(writer, lease.objects))) return null;
+    const { pack, index } = await makePack(writer);
+    const quarantine = new Quarantine(repository, lease);
+    try {
+      await quarantine.place(pack, index.bytes);
+    } catch (error) {
+      await quarantine.remove();
+      throw error;
+    }
+    return new IncomingPack(repository, lease, quarantine, {
+      size: pack.length,
+      index,
+      pack,
+      file: null,
+      source: packInMemory(pack),
+      early: null,
+    });
   }
 
   /** Writes pack and index to the blobs; both are durable when it resolves. */

@@ -121,6 +121,26 @@ export function parseTree(body: Buffer): TreeEntry[] {
   return entries;
 }
 
+/**
+ * The entry of one name, without making all the others.
+ * @param name as {@link TreeEntry} has it, so U+FFFD stands for bytes that are no UTF-8
+ * @throws {GitFailure} `object-wrong-type` when the bytes are no tree
+ */
+export function findInTree(body: Buffer, name: string): { mode: string; id: string } | null {
+  if (name.includes('\ufffd')) return parseTree(body).find((entry) => entry.name === name) ?? null;
+  const wanted = Buffer.from(name);
+  for (let at = 0; at < body.length; ) {
+    const space = body.indexOf(0x20, at);
+    const nul = space < 0 ? -1 : body.indexOf(0, space);
+    if (nul < 0 || nul + 21 > body.length) throw new GitFailure('object-wrong-type', 'the object is not a tree');
+    if (nul - space - 1 === wanted.length && wanted.compare(body, space + 1, nul) === 0) {
+      return { mode: body.toString('latin1', at, space), id: body.toString('hex', nul + 1, nul + 21) };
+    }
+    at = nul + 21;
+  }
+  return null;
+}
+
 /** The bytes of a tree object, in git's order: names as bytes, folders as if they ended with a slash. */
 export function formatTree(entries: readonly Omit<TreeEntry, 'name'>[]): Buffer {
   const keyed = entries.map((entry) => ({

@@ -1,21 +1,46 @@
 import { createHash } from 'node:crypto';
 import { promisify } from 'node:util';
-import { deflate } from 'node:zlib';
+import { deflate, deflateSync } from 'node:zlib';
 import { type ObjectType, objectIdOf } from './object-format.ts';
 import type { ObjectSource } from './object-source.ts';
 
 const deflateAsync = promisify(deflate);
 const TYPE_NUMBERS: Readonly<Record<ObjectType, number>> = { commit: 1, tree: 2, blob: 3, tag: 4 };
+/** Smaller bodies are deflated sooner than they would be handed to another thread. */
+const DEFLATED_HERE_BYTES = 16 * 1024;
 
-/** Collects new objects in memory and writes them as one pack, which then takes the same road as a pushed one. */
+/** An object that is new. */
+export interface NewObject {
+  type: ObjectType;
+  body: Uint8Array;
+  /** Of a tree: those of the repository that its other entries come from. */
+  from: readonly string[];
+}
+
+/** Collects new objects in memory and writes them as one pack. */
 export class ObjectWriter {
-  readonly #objects = new Map<string, { type: ObjectType; body: Uint8Array }>();
+  readonly #objects = new Map<string, NewObject>();
 
-  /** Adds an object and answers its id; the same object twice is kept once. */
-  add(type: ObjectType, body: Uint8Array): string {
+  /**
+   * Adds an object and answers its id; the same object twice is kept once.
+   * @param from trees of the repository that a tree was made from
+   */
+  add(type: ObjectType, body: Uint8Array, from: readonly string[] = []): string {
     const id = objectIdOf(type, body);
-    this.#objects.set(id, { type, body });
+    this.#objects.set(id, { type, body, from });
     return id;
+  }
+
+  /** All objects by their ids. */
+  get objects(): ReadonlyMap<string, NewObject> {
+    return this.#objects;
+  }
+
+  /** Of all objects together. */
+  get bytes(): number {
+    let sum = 0;
+    for (const { body } of this.#objects.values()) sum += body.length;
+    return sum;
   }
 
   /** True for an object that was added. */
@@ -49,19 +74,33 @@ export class ObjectWriter {
   /** The pack (gitformat-pack), piece by piece. */
   async *pack(): AsyncGenerator<Uint8Array> {
     const hash = createHash('sha1');
-    const header = Buffer.alloc(12);
-    header.write('PACK', 'latin1');
-    header.writeUInt32BE(2, 4);
-    header.writeUInt32BE(this.#objects.size, 8);
+    const header = packHeader(this.#objects.size);
     hash.update(header);
     yield header;
-    for (const { type, body } of this.#objects.values()) {
-      const piece = Buffer.concat([entryHeader(type, body.length), await deflateAsync(body)]);
+    for (const object of this.#objects.values()) {
+      const piece = await packEntry(object);
       hash.update(piece);
       yield piece;
     }
     yield hash.digest();
   }
+}
+
+/** What a pack begins with. */
+export function packHeader(objects: number): Buffer {
+  const header = Buffer.alloc(12);
+  header.write('PACK', 'latin1');
+  header.writeUInt32BE(2, 4);
+  header.writeUInt32BE(objects, 8);
+  return header;
+}
+
+/** An object as it stands in a pack. */
+export async function packEntry({ type, body }: Omit<NewObject, 'from'>): Promise<Buffer> {
+  // Room for what cannot be shrunk: by default each small piece would get 16 KiB.
+  const chunkSize = body.length + (body.length >> 10) + 64;
+  const deflated = body.length <= DEFLATED_HERE_BYTES ? deflateSync(body, { chunkSize }) : await deflateAsync(body);
+  return Buffer.concat([entryHeader(type, body.length), deflated]);
 }
 
 /** Type and size: four bits of the size in the first byte, then seven a byte, least first. */

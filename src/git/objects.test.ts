@@ -49,7 +49,7 @@ async function commitEdits(
     const refused = await changeRepository(repository, {
       updates: [{ name: 'refs/heads/main', from: parent, to: id }],
       atomic: true,
-      pack: writer.pack(),
+      pack: writer,
       commit: async (change) => server.truths.commit('r1', change),
     });
     assert.deepEqual([...refused], []);

@@ -2,6 +2,7 @@ import { GitFailure } from './failure.ts';
 import {
   type Commit,
   EMPTY_TREE_ID,
+  findInTree,
   isFolder,
   type ObjectType,
   parseCommit,
@@ -75,14 +76,26 @@ export class ObjectReader {
 
   /** What stands at `path` below a tree, or null. `''` is the tree itself. Submodules are entries of mode 160000. */
   async findPath(treeId: string, path: string): Promise<PathEntry | null> {
-    let at: PathEntry = { mode: '40000', id: treeId };
-    for (const name of path === '' ? [] : path.split('/')) {
-      if (!isFolder(at.mode)) return null;
-      const entry: TreeEntry | undefined = (await this.tree(at.id)).find((candidate) => candidate.name === name);
-      if (entry === undefined) return null;
-      at = { mode: entry.mode, id: entry.id };
+    const names = path === '' ? [] : path.split('/');
+    const found = await this.findAlong(treeId, names);
+    return found.length === names.length ? (found.at(-1) ?? { mode: '40000', id: treeId }) : null;
+  }
+
+  /** What stands at each step of a path below a tree, as far as there is anything. */
+  async findAlong(treeId: string, names: readonly string[]): Promise<PathEntry[]> {
+    const found: PathEntry[] = [];
+    for (const name of names) {
+      const folder: PathEntry = found.at(-1) ?? { mode: '40000', id: treeId };
+      const entry = isFolder(folder.mode) ? await this.#findInFolder(folder.id, name) : null;
+      if (entry === null) break;
+      found.push(entry);
     }
-    return at;
+    return found;
+  }
+
+  async #findInFolder(treeId: string, name: string): Promise<PathEntry | null> {
+    if (treeId === EMPTY_TREE_ID) return null;
+    return findInTree((await this.#typed(treeId, 'tree', TREE_CAP_BYTES)).body, name);
   }
 
   async #typed(id: string, type: ObjectType, capBytes: number): Promise<ObjectContents> {

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { open, readFile } from 'node:fs/promises';
 import { GitFailure } from './failure.ts';
 
@@ -15,7 +16,14 @@ const MAX_HEADER_BYTES = 12;
 const TYPE_BITS = 0x70;
 const COMMIT_BITS = 0x10;
 
-/** A pack's version 2 index (gitformat-pack), which git has written. */
+/** Where an object lies in a pack, and the CRC-32 of its entry there. */
+export interface IndexedEntry {
+  id: string;
+  offset: number;
+  crc: number;
+}
+
+/** A pack's version 2 index (gitformat-pack). */
 export class PackIndex {
   /** The file as it is. */
   readonly bytes: Buffer;
@@ -33,6 +41,41 @@ export class PackIndex {
     if (bytes.length < IDS_AT || bytes.readUInt32BE(0) !== INDEX_MAGIC || bytes.readUInt32BE(4) !== 2) {
       throw new GitFailure('pack-refused', 'the pack index is not of version 2');
     }
+    return new PackIndex(bytes);
+  }
+
+  /**
+   * The index of a pack that was made here, as git would write it.
+   * @param entries each object once; offsets below 2 GiB
+   * @param packChecksum what the pack ends with
+   */
+  static of(entries: readonly IndexedEntry[], packChecksum: Uint8Array): PackIndex {
+    const sorted = entries.map((entry) => ({ ...entry, raw: Buffer.from(entry.id, 'hex') }));
+    sorted.sort((a, b) => Buffer.compare(a.raw, b.raw));
+    const crcsAt = IDS_AT + sorted.length * ID_BYTES;
+    const bytes = Buffer.alloc(crcsAt + sorted.length * 8 + 2 * ID_BYTES);
+    bytes.writeUInt32BE(INDEX_MAGIC, 0);
+    bytes.writeUInt32BE(2, 4);
+    for (const [at, { raw, offset, crc }] of sorted.entries()) {
+      bytes.set(raw, IDS_AT + at * ID_BYTES);
+      bytes.writeUInt32BE(crc, crcsAt + at * 4);
+      bytes.writeUInt32BE(offset, crcsAt + (sorted.length + at) * 4);
+      bytes.writeUInt32BE(at + 1, FANOUT_AT + raw[0]! * 4);
+    }
+    // Each place counts the ids up to its byte; where none begins with it, those before.
+    for (let first = 1; first < 256; first++) {
+      const before = bytes.readUInt32BE(FANOUT_AT + (first - 1) * 4);
+      const at = FANOUT_AT + first * 4;
+      bytes.writeUInt32BE(Math.max(before, bytes.readUInt32BE(at)), at);
+    }
+    const trailerAt = bytes.length - 2 * ID_BYTES;
+    bytes.set(packChecksum, trailerAt);
+    bytes.set(
+      createHash('sha1')
+        .update(bytes.subarray(0, trailerAt + ID_BYTES))
+        .digest(),
+      trailerAt + ID_BYTES,
+    );
     return new PackIndex(bytes);
   }
 

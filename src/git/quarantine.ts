@@ -1,4 +1,4 @@
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { GitFailure } from './failure.ts';
 import { writable } from './flow.ts';
@@ -74,6 +74,13 @@ export class Quarantine {
       child.kill();
       await child.ended;
     }
+  }
+
+  /** Puts a pack here that needs no checks any more. */
+  async place(pack: Uint8Array, index: Uint8Array): Promise<void> {
+    await mkdir(join(this.#folder, 'pack'), { recursive: true });
+    await writeFile(this.files.pack, pack);
+    await writeFile(this.files.index, index);
   }
 
   async remove(): Promise<void> {

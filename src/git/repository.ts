@@ -9,7 +9,9 @@ import { CacheFiles, namesIn } from './cache-files.ts';
 import { CatFile } from './cat-file.ts';
 import type { Collection } from './collect.ts';
 import type { GitProcesses } from './git-process.ts';
+import { CachedObjects, type ObjectCache } from './object-cache.ts';
 import type { ObjectSource } from './object-source.ts';
+import type { ObjectWriter } from './object-writer.ts';
 import { ObjectReader } from './objects.ts';
 import { PackBlobs } from './pack-blobs.ts';
 import { Mutex, type Slots } from './slots.ts';
@@ -30,6 +32,9 @@ export interface GitSurroundings {
   /** Packs indexed while they come, at the client's speed. */
   largeUnpacks: Slots;
   readonly answers: AnswerCache;
+  /** Lists of references, as bytes. */
+  readonly advertisements: AnswerCache;
+  readonly objects: ObjectCache;
   readonly answerFiles: AnswerFiles;
   /** Told about failures that no request can be told about. */
   report(error: unknown): void;
@@ -144,8 +149,8 @@ export class Repository {
     const lease: Lease = {
       gitDir: this.gitDir,
       state,
-      objects: new ObjectReader(() => this.#catFile(lease)),
-      source: () => this.#catFile(lease),
+      objects: new ObjectReader(() => this.#objects(lease)),
+      source: () => this.#objects(lease),
       release: () => this.#release(lease),
     };
     // Held before the files are looked at, so that nothing retires under our hands.
@@ -212,6 +217,14 @@ export class Repository {
     } finally {
       this.#arriving.delete(pack.record.id);
       settled.resolve();
+    }
+  }
+
+  /** Keeps objects at hand that were made here and belong to the repository now. */
+  remember(lease: Lease, { objects }: ObjectWriter): void {
+    const scope = this.#scopeOf(this.#leases.get(lease) ?? this.#folder);
+    for (const [id, { type, body }] of objects) {
+      this.surroundings.objects.keep(scope, id, { type, size: body.length, body: Buffer.from(body) });
     }
   }
 
@@ -317,7 +330,8 @@ export class Repository {
   async #leave(folder: Folder): Promise<void> {
     if ([...this.#leases.values()].includes(folder) || !this.#formerFolders.delete(folder)) return;
     folder.reader?.closeWhenIdle();
-    const { answers, answerFiles } = this.surroundings;
+    const { answers, answerFiles, objects } = this.surroundings;
+    objects.forget(`${this.#scopeOf(folder)} `);
     answers.forgetRepository(this.id);
     await answerFiles.forgetRepository(this.id);
     await folder.files.removeAll();
@@ -411,8 +425,17 @@ export class Repository {
     old?.closeWhenIdle();
   }
 
-  #catFile(lease: Lease): CatFile {
+  /** Each count of collections has objects of its own: what was taken out is not found in the next one. */
+  #scopeOf({ collections }: Folder): string {
+    return `${this.id}.${collections}`;
+  }
+
+  #objects(lease: Lease): ObjectSource {
     const folder = this.#leases.get(lease) ?? this.#folder;
+    return new CachedObjects(this.surroundings.objects, this.#scopeOf(folder), () => this.#catFile(folder));
+  }
+
+  #catFile(folder: Folder): CatFile {
     if (folder.reader === null || folder.reader.dead) {
       folder.reader = new CatFile(this.surroundings.git, folder.files.gitDir);
     }

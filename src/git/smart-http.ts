@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Clock } from '../kernel/clock.ts';
-import { advertise, type GitService } from './advertisement.ts';
+import { advertisedBytes, type GitService, type ProtocolVersion, protocolVersionOf } from './advertisement.ts';
 import { GitFailure, isGitFailure } from './failure.ts';
 import { passOn } from './flow.ts';
 import { DEFAULT_PACK_LIMITS } from './incoming-pack.ts';
@@ -89,7 +89,7 @@ async function serveAdvertisement(
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
-  const bytes = advertise(service, protocolVersion(request), await repository.state());
+  const bytes = await advertisedBytes(repository, service, protocolVersion(request));
   response.writeHead(200, {
     ...NO_CACHE,
     'content-type': `application/x-${service}-advertisement`,
@@ -152,9 +152,9 @@ async function servePush(
   response.end();
 }
 
-function protocolVersion(request: IncomingMessage): 0 | 2 {
+function protocolVersion(request: IncomingMessage): ProtocolVersion {
   const header = request.headers['git-protocol'];
-  return typeof header === 'string' && header.split(':').includes('version=2') ? 2 : 0;
+  return protocolVersionOf(typeof header === 'string' ? header : undefined);
 }
 
 function requireType(request: IncomingMessage, service: GitService): void {

@@ -58,7 +58,7 @@ async function editFolder(
     else entries.set(name, { ...after, name, rawName: Buffer.from(name, 'latin1') });
   }
   if (entries.size === 0) return null;
-  return writer.add('tree', formatTree([...entries.values()]));
+  return writer.add('tree', formatTree([...entries.values()]), treeId === null ? [] : [treeId]);
 }
 
 function groupByFirstName(edits: readonly SplitEdit[]): Map<string, SplitEdit[]> {

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import type { Clock } from '../kernel/clock.ts';
-import { answerLsRefs } from './advertisement.ts';
+import { lsRefsBytes, type ProtocolVersion } from './advertisement.ts';
 import { MAX_KEPT_ANSWER_BYTES } from './answer-cache.ts';
 import { GitFailure, isGitFailure } from './failure.ts';
 import { writable } from './flow.ts';
@@ -36,7 +36,7 @@ export const UPLOAD_LIMITS: GitLimits = { wallMs: 4 * 3_600_000, cpuSeconds: 3_6
  */
 export async function answerUploadPack(
   repository: Repository,
-  version: 0 | 2,
+  version: ProtocolVersion,
   input: AsyncIterable<Uint8Array>,
   signal?: AbortSignal,
 ): Promise<UploadAnswer> {
@@ -48,7 +48,7 @@ export async function answerUploadPack(
     const command = first instanceof Buffer ? lineText(first) : '';
     if (command === 'command=ls-refs') {
       if (!body.isWhole) throw new GitFailure('body-too-large', 'the request is too large');
-      return { kind: 'bytes', bytes: await answerLsRefs(reader, await repository.state()) };
+      return { kind: 'bytes', bytes: await lsRefsBytes(reader, repository) };
     }
     if (command !== 'command=fetch') throw new GitFailure('bad-request', 'unknown command');
   }
@@ -58,7 +58,7 @@ export async function answerUploadPack(
 /** Answers from what is kept where the same was asked before. */
 async function fetchObjects(
   repository: Repository,
-  version: 0 | 2,
+  version: ProtocolVersion,
   body: HeldBody,
   signal: AbortSignal | undefined,
 ): Promise<UploadAnswer> {
@@ -99,7 +99,7 @@ function keepLarge(repository: Repository, key: string, answer: UploadAnswer): U
 /** An answer in one piece where it is short; made again where the cache was deleted under it. */
 async function gather(
   repository: Repository,
-  version: 0 | 2,
+  version: ProtocolVersion,
   body: HeldBody,
   signal: AbortSignal | undefined,
 ): Promise<UploadAnswer> {
@@ -152,7 +152,7 @@ async function inOnePiece(answer: UploadAnswer, clock: Clock): Promise<UploadAns
 
 async function stream(
   repository: Repository,
-  version: 0 | 2,
+  version: ProtocolVersion,
   body: HeldBody,
   signal: AbortSignal | undefined,
 ): Promise<UploadAnswer> {

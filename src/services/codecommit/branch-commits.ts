@@ -147,13 +147,11 @@ function outdated(branchName: string) {
 async function requireOutsideSubmodules(objects: ObjectReader, tree: string | null, path: string): Promise<void> {
   if (tree === null) return;
   const names = path.split('/');
-  for (let depth = 1; depth <= names.length; depth += 1) {
-    const at = names.slice(0, depth).join('/');
-    const entry = await objects.findPath(tree, at);
-    if (entry === null) return;
-    if (!isSubmodule(entry.mode)) continue;
-    throw fault(sdk.FilePathConflictsWithSubmodulePathException, `The path ${path} conflicts with the submodule ${at}`);
-  }
+  const found = await objects.findAlong(tree, names);
+  const depth = found.findIndex(({ mode }) => isSubmodule(mode)) + 1;
+  if (depth === 0) return;
+  const at = names.slice(0, depth).join('/');
+  throw fault(sdk.FilePathConflictsWithSubmodulePathException, `The path ${path} conflicts with the submodule ${at}`);
 }
 
 async function newTree(
@@ -198,7 +196,7 @@ async function moveBranch(
   const refused = await changeRepository(repository, {
     updates: [update],
     atomic: true,
-    pack: writer.pack(),
+    pack: writer,
     commit: (change) => moveRefs(ctx, row.id, change),
     signal: ctx.signal,
   }).catch((error: unknown) => {

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import ssh2, { type AuthContext, type Connection, type ServerChannel, type Session } from 'ssh2';
+import type { ProtocolVersion } from '../../git/advertisement.ts';
 import type { Caller } from '../../kernel/auth/identity.ts';
 import type { Context, Origin } from '../../kernel/context.ts';
 import type { BlobStore } from '../../kernel/store/blobs.ts';
@@ -193,7 +194,7 @@ class SshConnection {
       });
   }
 
-  async #run(channel: ServerChannel, command: SshCommand, version: 0 | 2): Promise<void> {
+  async #run(channel: ServerChannel, command: SshCommand, version: ProtocolVersion): Promise<void> {
     const gone = new AbortController();
     channel.once('close', () => gone.abort());
     channel.on('error', () => gone.abort());

@@ -186,7 +186,7 @@ async function move(ctx: Context, row: RepositoryRow, repository: Repository, wa
   const refused = await changeRepository(repository, {
     updates: update === null ? [] : [update],
     atomic: true,
-    pack: writer?.pack() ?? null,
+    pack: writer,
     basis: wanted.basis,
     unreferenced: update === null,
     commit: (change) => moveRefs(ctx, row.id, change, { merge, within }),

@@ -1,4 +1,4 @@
-import type { GitService } from '../../git/advertisement.ts';
+import { type GitService, type ProtocolVersion, protocolVersionOf } from '../../git/advertisement.ts';
 
 /** What a client asks to run. */
 export interface SshCommand {
@@ -21,6 +21,6 @@ export function readSshCommand(text: string): SshCommand | undefined {
 }
 
 /** The protocol version that `GIT_PROTOCOL` asks for; other variables of clients are not taken. */
-export function protocolOf(value: string | undefined): 0 | 2 {
-  return value !== undefined && value.length <= 64 && value.split(':').includes('version=2') ? 2 : 0;
+export function protocolOf(value: string | undefined): ProtocolVersion {
+  return value !== undefined && value.length <= 64 ? protocolVersionOf(value) : 0;
 }

@@ -1,4 +1,5 @@
 import type { ServerChannel } from 'ssh2';
+import type { ProtocolVersion } from '../../git/advertisement.ts';
 import { serveDuplex } from '../../git/duplex.ts';
 import { isGitFailure, printable } from '../../git/failure.ts';
 import type { Caller } from '../../kernel/auth/identity.ts';
@@ -15,7 +16,7 @@ const FAILED = 128;
 
 /** A channel and what is known of the other end. */
 export interface SshExchange {
-  version: 0 | 2;
+  version: ProtocolVersion;
   channel: ServerChannel;
   origin: Origin;
 }

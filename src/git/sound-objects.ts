@@ -1,0 +1,97 @@
+import { type ObjectType, parseTree, type TreeEntry } from './object-format.ts';
+import type { NewObject, ObjectWriter } from './object-writer.ts';
+import type { ObjectReader } from './objects.ts';
+import { isCollisionAttack } from './sha1-attack.ts';
+
+/** What an entry of each mode leads to; submodules lead out of the repository. Of links git may want to see the target. */
+const LEADS_TO: Readonly<Record<string, ObjectType | null>> = {
+  '40000': 'tree',
+  '100644': 'blob',
+  '100755': 'blob',
+  '160000': null,
+};
+const MAX_NAME_BYTES = 255;
+const NOTHING = '0'.repeat(40);
+/** A person as git's fsck wants it: a name, an address, seconds without leading zeros, an offset. */
+const PERSON = String.raw`[^<>\n\0]+ <[^<>\n\0]*> (?:0|[1-9]\d{0,11}) [+-]\d{4}`;
+const COMMIT = new RegExp(
+  String.raw`^tree ([0-9a-f]{40})\n((?:parent [0-9a-f]{40}\n)*)author ${PERSON}\ncommitter ${PERSON}\n\n[^\0]*$`,
+);
+
+/**
+ * Whether nothing that `git index-pack --strict` looks for can be wrong with objects that were made here, so that no process
+ * needs to be started for them: their form is ours, whatever they name is among them or in the repository, none was made to
+ * collide, and no new name is one that git has an opinion about. Where this cannot be told, the answer is no, and git decides.
+ *
+ * What a tree has in common with one of the repository was checked when that one came in.
+ * @param objects those of the repository
+ */
+export async function areSound(writer: ObjectWriter, objects: ObjectReader): Promise<boolean> {
+  for (const object of writer.objects.values()) {
+    if (!(await isSound(object, writer, objects))) return false;
+    const header = Buffer.from(`${object.type} ${object.body.length}\0`);
+    if (isCollisionAttack([header, object.body])) return false;
+  }
+  return true;
+}
+
+async function isSound(object: NewObject, writer: ObjectWriter, objects: ObjectReader): Promise<boolean> {
+  if (object.type === 'blob') return true;
+  if (object.type === 'tree') return isSoundTree(object, writer, objects);
+  return object.type === 'commit' && isSoundCommit(object.body, writer, objects);
+}
+
+async function isSoundCommit(body: Uint8Array, writer: ObjectWriter, objects: ObjectReader): Promise<boolean> {
+  const [, tree, parents] = COMMIT.exec(Buffer.from(body).toString('latin1')) ?? [];
+  if (tree === undefined || !(await isThere(tree, 'tree', writer, objects))) return false;
+  for (const line of parents!.split('\n').slice(0, -1)) {
+    if (!(await isThere(line.slice('parent '.length), 'commit', writer, objects))) return false;
+  }
+  return true;
+}
+
+async function isThere(id: string, type: ObjectType, writer: ObjectWriter, objects: ObjectReader): Promise<boolean> {
+  return (writer.objects.get(id) ?? (await objects.findInfo(id)))?.type === type;
+}
+
+async function isSoundTree({ body, from }: NewObject, writer: ObjectWriter, objects: ObjectReader): Promise<boolean> {
+  const entries = parseTree(Buffer.from(body));
+  if (!isInOrder(entries)) return false;
+  const known = new Set<string>();
+  for (const base of from) {
+    // A tree that was made here itself is no witness.
+    if (writer.objects.has(base) || (await objects.findInfo(base)) === null) return false;
+    for (const entry of await objects.tree(base)) known.add(keyOf(entry));
+  }
+  for (const entry of entries) {
+    if (known.has(keyOf(entry))) continue;
+    const leadsTo = LEADS_TO[entry.mode];
+    if (leadsTo === undefined || !isPlainName(entry.rawName) || entry.id === NOTHING) return false;
+    if (leadsTo !== null && !(await isThere(entry.id, leadsTo, writer, objects))) return false;
+  }
+  return true;
+}
+
+function keyOf({ mode, rawName, id }: TreeEntry): string {
+  return `${mode} ${id} ${rawName.toString('latin1')}`;
+}
+
+/** In git's order, and each name once. */
+function isInOrder(entries: readonly TreeEntry[]): boolean {
+  const names = entries.map(({ rawName }) => rawName.toString('latin1'));
+  const keys = entries.map(({ mode }, at) => (mode === '40000' ? `${names[at]}/` : names[at]!));
+  return new Set(names).size === names.length && keys.every((key, at) => at === 0 || keys[at - 1]! < key);
+}
+
+/**
+ * True for a name about which git's fsck has nothing to say. It looks for names that some file system takes for `.git`,
+ * `.gitmodules` and the like: in other letters, with characters that HFS+ passes over (none of them is ASCII), in NTFS's short
+ * form (with a tilde), with a stream behind a colon, with dots and spaces behind it, and behind a backslash.
+ */
+export function isPlainName(rawName: Buffer): boolean {
+  const name = rawName.toString('latin1');
+  if (name === '' || name.length > MAX_NAME_BYTES || /[\0-\x1f/\\:~]/.test(name) || /^\.\.?$/.test(name)) return false;
+  const seen = name.replace(/[^\x20-\x7e]/g, '').toLowerCase();
+  if (seen !== name.toLowerCase()) return !/^\.(?:git|mailmap)/.test(seen);
+  return !/^\.(?:git|gitmodules|gitattributes|gitignore|mailmap)[ .]*$/.test(seen) || /^\.gitignore$/.test(name);
+}
