@@ -222,3 +222,8 @@ test('every constraint of a table is about a member that the SDK has', () => {
     );
   }
 });
+
+test('what is missing is told before what is not valid, wherever it stands', () => {
+  const input = { repositoryName: 'a b', branchName: undefined, commitId: 'x' };
+  assert.deepEqual(fault('codecommit', 'CreateBranch', input)?.[0], 'BranchNameRequiredException');
+});

@@ -45,7 +45,9 @@ export function violationFault(
   if (declared === undefined) return commonFault('ValidationError', message);
   // An operation that declares the framework's own error leaves every check of its input to the framework.
   const framework = declared.includes('ValidationException');
-  const name = framework ? 'ValidationException' : (ownError(found[0]!, declared, faults) ?? generic(declared));
+  // What is missing is told before what is not valid.
+  const first = found.find(({ kind }) => kind === 'missing') ?? found[0]!;
+  const name = framework ? 'ValidationException' : (ownError(first, declared, faults) ?? generic(declared));
   return name === undefined ? commonFault('ValidationError', message) : new Fault(name, message);
 }
 

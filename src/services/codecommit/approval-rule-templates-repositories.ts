@@ -170,8 +170,8 @@ export const ListAssociatedApprovalRuleTemplatesForRepository: Op<'ListAssociate
   {
     resource: ofRepository,
     async handle({ repositoryName, nextToken, maxResults = MAX_BATCH }, ctx) {
-      const repository = await repositoryByName(ctx, ctx, repositoryName);
       const limit = pageSize(maxResults);
+      const repository = await repositoryByName(ctx, ctx, repositoryName);
       const scope = `ListAssociatedApprovalRuleTemplatesForRepository ${repository.id}`;
       const after = cursorOf<string>(ctx, scope, nextToken, invalidToken) ?? '';
       const rows = await reviews(ctx)
@@ -192,8 +192,8 @@ export const ListAssociatedApprovalRuleTemplatesForRepository: Op<'ListAssociate
 export const ListRepositoriesForApprovalRuleTemplate: Op<'ListRepositoriesForApprovalRuleTemplate'> = {
   resource: () => '*',
   async handle({ approvalRuleTemplateName, nextToken, maxResults = MAX_BATCH }, ctx) {
-    const template = await templateByName(ctx, ctx, approvalRuleTemplateName);
     const limit = pageSize(maxResults);
+    const template = await templateByName(ctx, ctx, approvalRuleTemplateName);
     const scope = `ListRepositoriesForApprovalRuleTemplate ${template.id}`;
     const after = cursorOf<string>(ctx, scope, nextToken, invalidToken) ?? '';
     const associated = reviews(ctx)

@@ -4,7 +4,7 @@ import type { ObjectReader } from '../../git/objects.ts';
 import { fault } from '../../kernel/fault.ts';
 import { cursorOf, nextToken } from '../../kernel/page.ts';
 import type { Operation, OperationName } from '../../kernel/service.ts';
-import { contentOf, requireBlob } from './files.ts';
+import { contentOf, requireBlob, requireBlobId } from './files.ts';
 import { readRepository } from './git-cache.ts';
 import { isBinary } from './hunks.ts';
 import { invalidToken } from './repositories.ts';
@@ -36,9 +36,11 @@ export const GetBlobDifferences: Op<'GetBlobDifferences'> = {
   resource: ofRepository,
   async handle(input, ctx) {
     const { repositoryName, beforeBlobId, afterBlobId, contextLines = CONTEXT_LINES, ignoreWhitespace = false } = input;
-    const repository = await repositoryByName(ctx, ctx, repositoryName);
     const { MaxResults: max = PAGE } = input;
     if (max < 1) throw fault(sdk.InvalidMaxResultsException, 'MaxResults must be greater than zero.');
+    if (beforeBlobId !== undefined) requireBlobId(beforeBlobId);
+    requireBlobId(afterBlobId);
+    const repository = await repositoryByName(ctx, ctx, repositoryName);
     const limit = Math.min(max, MAX_PAGE);
     const compared = [repository.id, beforeBlobId, afterBlobId, contextLines, ignoreWhitespace];
     const scope = `GetBlobDifferences ${JSON.stringify(compared)}`;

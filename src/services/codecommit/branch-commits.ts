@@ -46,9 +46,20 @@ export interface MadeCommit {
 }
 
 /**
+ * Holds a draft by itself against AWS's rules, before anything is looked up.
+ * @throws InvalidBranchNameException, InvalidParentCommitIdException, CommitMessageLengthExceededException and the like
+ */
+export function checkDraft({ branchName, parentCommitId, name, email, message }: CommitDraft): CommitDraft {
+  requireBranchName(branchName);
+  checkCommitTexts({ message, name, email });
+  if (parentCommitId !== undefined) requireParentCommitId(parentCommitId);
+  return { branchName, parentCommitId, name, email, message };
+}
+
+/**
  * Makes a commit of edits and moves the branch to it, on the same road as a push. Everything happens on objects, so a
  * link in the repository leads nowhere.
- * @param plan looks at the base and says what to change; may fault.
+ * @param draft a checked one: {@link checkDraft}. @param plan looks at the base and says what to change; may fault.
  * @throws ParentCommitIdRequiredException, ParentCommitIdOutdatedException, ParentCommitDoesNotExistException,
  *   BranchDoesNotExistException, BranchNameIsTagNameException, NoChangeException, InvalidPathException and the like
  */
@@ -58,10 +69,6 @@ export async function commitToBranch(
   draft: CommitDraft,
   plan: (base: Base) => Promise<EditPlan>,
 ): Promise<MadeCommit> {
-  const { branchName, parentCommitId, name, email, message } = draft;
-  requireBranchName(branchName);
-  checkCommitTexts({ message, name, email });
-  if (parentCommitId !== undefined) requireParentCommitId(parentCommitId);
   try {
     const repository = await openRepository(ctx, row.id);
     return await repository.read((lease) => makeCommit(ctx, row, repository, lease, draft, plan));

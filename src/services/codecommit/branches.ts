@@ -22,9 +22,9 @@ export const CreateBranch: Op<'CreateBranch'> = {
   resource: ofRepository,
   conditions: branchReferences,
   async handle({ repositoryName, branchName, commitId }, ctx) {
-    const row = await repositoryByName(ctx, ctx, repositoryName);
     requireBranchName(branchName);
     requireCommitId(commitId);
+    const row = await repositoryByName(ctx, ctx, repositoryName);
     const update = { name: branchRef(branchName), from: null, to: commitId, peeled: null, forced: false };
     const refused = await readRepository(ctx, row, async ({ objects, state: { collections } }) => {
       if (await hasCommit(objects, commitId)) {
@@ -47,8 +47,8 @@ export const GetBranch: Op<'GetBranch'> = {
     if (repositoryName === undefined)
       throw fault(sdk.RepositoryNameRequiredException, 'A repository name is required.');
     if (branchName === undefined) throw fault(sdk.BranchNameRequiredException, 'A branch name is required.');
-    const repository = await repositoryByName(ctx, ctx, repositoryName);
     requireBranchName(branchName);
+    const repository = await repositoryByName(ctx, ctx, repositoryName);
     const { object_id: commitId } = await branchByName(ctx, repository, branchName);
     return { branch: { branchName, commitId } };
   },
@@ -80,8 +80,8 @@ export const DeleteBranch: Op<'DeleteBranch'> = {
   resource: ofRepository,
   conditions: branchReferences,
   async handle({ repositoryName, branchName }, ctx) {
-    const repository = await repositoryByName(ctx, ctx, repositoryName);
     requireBranchName(branchName);
+    const repository = await repositoryByName(ctx, ctx, repositoryName);
     const name = branchRef(branchName);
     for (;;) {
       const { head } = await repositoryByName(ctx, ctx, repositoryName);

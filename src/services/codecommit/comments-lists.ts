@@ -30,8 +30,9 @@ interface Cursor {
 export const GetCommentsForComparedCommit: Op<'GetCommentsForComparedCommit'> = {
   resource: ofRepository,
   async handle({ repositoryName, beforeCommitId, afterCommitId, nextToken, maxResults = PAGE }, ctx) {
-    const repository = await repositoryByName(ctx, ctx, repositoryName);
     requirePageSize(maxResults);
+    for (const id of [beforeCommitId, afterCommitId]) if (id !== undefined) requireCommitId(id);
+    const repository = await repositoryByName(ctx, ctx, repositoryName);
     await requireCommits(ctx, repository, [beforeCommitId, afterCommitId]);
     const scope = `GetCommentsForComparedCommit ${JSON.stringify([repository.id, beforeCommitId, afterCommitId])}`;
     const after = cursorOf<Cursor>(ctx, scope, nextToken, invalidToken);
@@ -60,13 +61,14 @@ export const GetCommentsForPullRequest: Op<'GetCommentsForPullRequest'> = {
   resource: ofPullRequest('GetCommentsForPullRequest'),
   async handle(input, ctx) {
     const { pullRequestId, nextToken, maxResults = PAGE } = input;
+    checkComparison(input);
+    requirePageSize(maxResults);
     const named = await namedRepository(ctx, input);
     const pullRequest =
       named === undefined
         ? await pullRequestById(ctx, ctx, pullRequestId)
         : await pullRequestWithin(ctx, named, pullRequestId);
     const repository = named ?? (await repositoryOf(ctx, pullRequest));
-    requirePageSize(maxResults);
     const comparison = await requestedComparison(ctx, repository, input);
     const scope = `GetCommentsForPullRequest ${JSON.stringify([pullRequest.id, comparison ?? null])}`;
     const after = cursorOf<Cursor>(ctx, scope, nextToken, invalidToken);
@@ -87,26 +89,35 @@ export const GetCommentsForPullRequest: Op<'GetCommentsForPullRequest'> = {
   },
 };
 
-/** @throws RepositoryNameRequiredException for commits without a repository */
-async function namedRepository(
-  ctx: Context,
-  { repositoryName, beforeCommitId, afterCommitId }: sdk.GetCommentsForPullRequestInput,
-): Promise<RepositoryRow | undefined> {
-  if (repositoryName !== undefined) return repositoryByName(ctx, ctx, repositoryName);
-  if (beforeCommitId === undefined && afterCommitId === undefined) return undefined;
-  throw fault(sdk.RepositoryNameRequiredException, 'A repository name is required where commit IDs are given.');
+/**
+ * A repository and both commits, or none of them.
+ * @throws RepositoryNameRequiredException, CommitIdRequiredException, InvalidCommitIdException
+ */
+function checkComparison({ repositoryName, beforeCommitId, afterCommitId }: sdk.GetCommentsForPullRequestInput): void {
+  const given = [beforeCommitId, afterCommitId].filter((id) => id !== undefined);
+  if (repositoryName === undefined && given.length > 0) {
+    throw fault(sdk.RepositoryNameRequiredException, 'A repository name is required where commit IDs are given.');
+  }
+  if (repositoryName !== undefined && given.length < 2) {
+    throw fault(sdk.CommitIdRequiredException, 'Both commit IDs are required where a repository name is given.');
+  }
+  for (const id of given) requireCommitId(id);
 }
 
-/** @throws CommitIdRequiredException, InvalidCommitIdException, CommitDoesNotExistException */
+async function namedRepository(
+  ctx: Context,
+  { repositoryName }: sdk.GetCommentsForPullRequestInput,
+): Promise<RepositoryRow | undefined> {
+  return repositoryName === undefined ? undefined : repositoryByName(ctx, ctx, repositoryName);
+}
+
+/** @throws CommitDoesNotExistException */
 async function requestedComparison(
   ctx: Context,
   repository: RepositoryRow,
   { repositoryName, beforeCommitId: before, afterCommitId: after }: sdk.GetCommentsForPullRequestInput,
 ): Promise<Comparison | undefined> {
-  if (repositoryName === undefined) return undefined;
-  if (before === undefined || after === undefined) {
-    throw fault(sdk.CommitIdRequiredException, 'Both commit IDs are required where a repository name is given.');
-  }
+  if (repositoryName === undefined || before === undefined || after === undefined) return undefined;
   await requireCommits(ctx, repository, [before, after]);
   return { before, after };
 }
@@ -122,7 +133,6 @@ async function requireCommits(
   ids: readonly (string | undefined)[],
 ): Promise<void> {
   const given = ids.filter((id) => id !== undefined);
-  for (const id of given) requireCommitId(id);
   await readRepository(ctx, repository, async ({ objects }) => {
     for (const id of given) await requireCommit(objects, id);
   });

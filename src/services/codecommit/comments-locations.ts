@@ -26,12 +26,18 @@ export interface Place {
 
 const NOWHERE: Place = { path: null, position: null, version: null, beforeBlob: null, afterBlob: null };
 
+/** @throws PathRequiredException for a location without a path */
+export function requirePath(location: sdk.Location | undefined): void {
+  if (location === undefined || (location.filePath ?? '') !== '') return;
+  throw fault(sdk.PathRequiredException, 'A file path is required.');
+}
+
 /**
- * The comparison that a caller names.
- * @throws CommitIdRequiredException (only the first commit of all has nothing before it), InvalidCommitIdException,
- *   BeforeCommitIdAndAfterCommitIdAreSameException, CommitDoesNotExistException
+ * Holds what a caller names by itself against AWS's rules, before anything is looked up.
+ * @throws InvalidCommitIdException, BeforeCommitIdAndAfterCommitIdAreSameException, InvalidPathException,
+ *   InvalidRelativeFileVersionEnumException
  */
-export async function comparisonOf({ objects }: Lease, before: string | undefined, after: string): Promise<Comparison> {
+export function checkWhere(before: string | undefined, after: string, location: sdk.Location | undefined): void {
   for (const id of before === undefined ? [after] : [before, after]) requireCommitId(id);
   if (before === after) {
     throw fault(
@@ -39,6 +45,20 @@ export async function comparisonOf({ objects }: Lease, before: string | undefine
       'The before commit ID and the after commit ID must be different.',
     );
   }
+  if (location === undefined) return;
+  filePathOf(location.filePath ?? '');
+  if (location.filePosition === undefined || location.relativeFileVersion !== undefined) return;
+  throw fault(
+    sdk.InvalidRelativeFileVersionEnumException,
+    'A position needs the version of the file, BEFORE or AFTER.',
+  );
+}
+
+/**
+ * The comparison that a caller names; its ids have been checked.
+ * @throws CommitIdRequiredException (only the first commit of all has nothing before it), CommitDoesNotExistException
+ */
+export async function comparisonOf({ objects }: Lease, before: string | undefined, after: string): Promise<Comparison> {
   const commit = await requireCommit(objects, after);
   if (before === undefined) {
     if (commit.parents.length === 0) return { before: null, after };
@@ -56,8 +76,8 @@ export async function requireCommit(objects: ObjectReader, id: string) {
 }
 
 /**
- * Holds a location against the files of the comparison.
- * @throws PathRequiredException, InvalidPathException, PathDoesNotExistException, InvalidFileLocationException,
+ * Holds a location, which has been checked by itself, against the files of the comparison.
+ * @throws PathDoesNotExistException, InvalidFileLocationException,
  *   InvalidRelativeFileVersionEnumException, InvalidFilePositionException
  */
 export async function placeOf(
@@ -83,12 +103,6 @@ export async function placeOf(
   const file = version === 'BEFORE' ? before : after;
   if (version !== undefined && file === null) throw wrongVersion(path, version);
   if (filePosition === undefined) return place;
-  if (version === undefined) {
-    throw fault(
-      sdk.InvalidRelativeFileVersionEnumException,
-      'A position needs the version of the file, BEFORE or AFTER.',
-    );
-  }
   await requireLine(objects, path, file!, filePosition);
   return { ...place, position: filePosition };
 }

@@ -2,7 +2,7 @@ import * as sdk from '@aws-sdk/client-codecommit';
 import type { Context, Tx } from '../../kernel/context.ts';
 import { fault } from '../../kernel/fault.ts';
 import type { Operation, OperationName } from '../../kernel/service.ts';
-import { comparisonOf, placeOf } from './comments-locations.ts';
+import { checkWhere, comparisonOf, placeOf, requirePath } from './comments-locations.ts';
 import {
   addComment,
   type CommentDraft,
@@ -19,7 +19,7 @@ import {
 } from './comments-store.ts';
 import { actor } from './events.ts';
 import { readRepository } from './git-cache.ts';
-import { pullRequestById, pullRequestWithin } from './pull-requests-access.ts';
+import { pullRequestById, pullRequestWithin, requirePullRequestId } from './pull-requests-access.ts';
 import { givenToken, requestHash } from './request-tokens.ts';
 import { ofRepository } from './resources.ts';
 import { type CommentRow, reviews } from './review-tables.ts';
@@ -33,8 +33,7 @@ export const PostCommentForComparedCommit: Op<'PostCommentForComparedCommit'> = 
   resource: ofRepository,
   async handle(input, ctx) {
     const { repositoryName, beforeCommitId, afterCommitId, location, content } = input;
-    const token = givenToken(input.clientRequestToken);
-    requireCommentContent(content);
+    const token = checkPost(input);
     const repository = await repositoryByName(ctx, ctx, repositoryName);
     const hash = requestHash({ repository: repository.id, beforeCommitId, afterCommitId, location, content });
     const row = await post(ctx, repository, input, { pullRequest: null, content, token, hash });
@@ -46,8 +45,8 @@ export const PostCommentForPullRequest: Op<'PostCommentForPullRequest'> = {
   resource: ofRepository,
   async handle(input, ctx) {
     const { pullRequestId, repositoryName, beforeCommitId, afterCommitId, location, content } = input;
-    const token = givenToken(input.clientRequestToken);
-    requireCommentContent(content);
+    const token = checkPost(input);
+    requirePullRequestId(pullRequestId);
     const repository = await repositoryByName(ctx, ctx, repositoryName);
     const pullRequest = await pullRequestWithin(ctx, repository, pullRequestId);
     const hash = requestHash({ pullRequest: pullRequest.id, beforeCommitId, afterCommitId, location, content });
@@ -65,6 +64,15 @@ export const PostCommentForPullRequest: Op<'PostCommentForPullRequest'> = {
 };
 
 type Where = Pick<sdk.PostCommentForComparedCommitInput, 'beforeCommitId' | 'location'> & { afterCommitId: string };
+
+/** Holds a comment by itself against AWS's rules, before anything is looked up. @returns its token */
+function checkPost(input: Where & { content: string; clientRequestToken?: string | undefined }): string | null {
+  requirePath(input.location);
+  requireCommentContent(input.content);
+  const token = givenToken(input.clientRequestToken);
+  checkWhere(input.beforeCommitId, input.afterCommitId, input.location);
+  return token;
+}
 
 /** Looks at the commits first, then writes. @param check what must still hold when it is written. */
 async function post(
@@ -100,8 +108,8 @@ async function postedShape(ctx: Context, row: CommentRow) {
 export const PostCommentReply: Op<'PostCommentReply'> = {
   resource: ofComment('PostCommentReply', 'inReplyTo'),
   async handle({ inReplyTo: id, content, clientRequestToken }, ctx) {
-    const token = givenToken(clientRequestToken);
     requireCommentContent(content);
+    const token = givenToken(clientRequestToken);
     const hash = requestHash({ inReplyTo: id, content });
     const row = await ctx.tx(async (tx) => {
       const inReplyTo = await commentById(tx, ctx, id);

@@ -11,7 +11,7 @@ import { readRepository } from './git-cache.ts';
 import { invalidToken } from './repositories.ts';
 import { ofRepository } from './resources.ts';
 import { filePathOf, requireCommitId } from './rules.ts';
-import { resolveCommit } from './specifiers.ts';
+import { requireSpecifier, resolveCommit } from './specifiers.ts';
 import { repositoryByName } from './store.ts';
 
 type Op<N extends OperationName<typeof sdk>> = Operation<typeof sdk, N>;
@@ -24,8 +24,8 @@ const MAX_HISTORY_PAGE = 1_000;
 export const GetCommit: Op<'GetCommit'> = {
   resource: ofRepository,
   async handle({ repositoryName, commitId }, ctx) {
-    const repository = await repositoryByName(ctx, ctx, repositoryName);
     requireCommitId(commitId);
+    const repository = await repositoryByName(ctx, ctx, repositoryName);
     const commit = await readRepository(ctx, repository, ({ objects }) => findCommit(objects, commitId));
     if (commit === null) throw fault(sdk.CommitIdDoesNotExistException, `Commit ${commitId} does not exist`);
     return { commit: commitOf(commitId, commit) };
@@ -35,10 +35,10 @@ export const GetCommit: Op<'GetCommit'> = {
 export const BatchGetCommits: Op<'BatchGetCommits'> = {
   resource: ofRepository,
   async handle({ repositoryName, commitIds }, ctx) {
-    const repository = await repositoryByName(ctx, ctx, repositoryName);
     if (commitIds.length > MAX_BATCH) {
       throw fault(sdk.CommitIdsLimitExceededException, `At most ${MAX_BATCH} commit IDs can be specified.`);
     }
+    const repository = await repositoryByName(ctx, ctx, repositoryName);
     return readRepository(ctx, repository, async ({ objects }) => {
       const commits: sdk.Commit[] = [];
       const errors: sdk.BatchGetCommitsError[] = [];
@@ -70,8 +70,9 @@ export const ListFileCommitHistory: Op<'ListFileCommitHistory'> = {
   resource: ofRepository,
   async handle(input, ctx) {
     const { repositoryName, commitSpecifier, maxResults = HISTORY_PAGE } = input;
-    const row = await repositoryByName(ctx, ctx, repositoryName);
     if (maxResults < 1) throw fault(sdk.InvalidMaxResultsException, 'maxResults must be greater than zero.');
+    requireSpecifier(commitSpecifier);
+    const row = await repositoryByName(ctx, ctx, repositoryName);
     const path = historyPath(input.filePath);
     const scope = `ListFileCommitHistory ${JSON.stringify([row.id, commitSpecifier, path])}`;
     const given = cursorOf<HistoryCursor>(ctx, scope, input.nextToken, invalidToken);
@@ -103,7 +104,8 @@ function historyPath(path: string): string | null {
   }
 }
 
-async function historyPage(history: AsyncIterable<FileRevision>, skip: number, limit: number) {
+/** Revisions behind the first `skip`, at most `limit`. @throws TipsDivergenceExceededException where git was stopped */
+export async function historyPage(history: AsyncIterable<FileRevision>, skip: number, limit: number) {
   const revisions: FileRevision[] = [];
   let passed = 0;
   try {

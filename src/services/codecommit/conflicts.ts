@@ -1,5 +1,4 @@
 import * as sdk from '@aws-sdk/client-codecommit';
-import type { Lease } from '../../git/repository.ts';
 import type { Context } from '../../kernel/context.ts';
 import { fault, isFault } from '../../kernel/fault.ts';
 import { cursorOf, nextToken } from '../../kernel/page.ts';
@@ -10,7 +9,7 @@ import { type Merge, type MergeSpec, mergeBaseOf, requireFewFiles, withMerge } f
 import { invalidToken } from './repositories.ts';
 import { ofRepository } from './resources.ts';
 import { filePathOf } from './rules.ts';
-import { resolveCommit } from './specifiers.ts';
+import { requireSpecifier, requireSpecifiers, resolveCommit } from './specifiers.ts';
 import { repositoryByName } from './store.ts';
 import type { RepositoryRow } from './tables.ts';
 
@@ -35,9 +34,12 @@ interface Cursor {
 export const GetMergeConflicts: Op<'GetMergeConflicts'> = {
   resource: ofRepository,
   async handle(input, ctx) {
-    const repository = await repositoryByName(ctx, ctx, input.repositoryName);
     const limit = limitOf(input.maxConflictFiles, FILES, sdk.InvalidMaxConflictFilesException);
-    const { cursor, scope } = await start(ctx, repository, input, { byOwnName: true });
+    // This operation tells which of the two is no name at all.
+    requireSpecifier(input.sourceCommitSpecifier, sdk.InvalidSourceCommitSpecifierException);
+    requireSpecifier(input.destinationCommitSpecifier, sdk.InvalidDestinationCommitSpecifierException);
+    const repository = await repositoryByName(ctx, ctx, input.repositoryName);
+    const { cursor, scope } = await start(ctx, repository, input, {});
     const spec = specOf(input, cursor);
     if (input.mergeOption === 'FAST_FORWARD_MERGE') return forwardConflicts(ctx, repository, spec);
     return withMerge(ctx, repository, spec, async (merge) => {
@@ -70,10 +72,11 @@ function forwardConflicts(ctx: Context, repository: RepositoryRow, spec: MergeSp
 export const DescribeMergeConflicts: Op<'DescribeMergeConflicts'> = {
   resource: ofRepository,
   async handle(input, ctx) {
-    const repository = await repositoryByName(ctx, ctx, input.repositoryName);
     requireMergeCommit(input.mergeOption);
     const path = filePathOf(input.filePath);
     const limit = limitOf(input.maxMergeHunks, HUNKS, sdk.InvalidMaxMergeHunksException);
+    requireSpecifiers(input);
+    const repository = await repositoryByName(ctx, ctx, input.repositoryName);
     const { cursor, scope } = await start(ctx, repository, input, { filePath: path });
     const spec = specOf(input, cursor);
     return withMerge(ctx, repository, spec, async (merge) => {
@@ -93,10 +96,11 @@ export const DescribeMergeConflicts: Op<'DescribeMergeConflicts'> = {
 export const BatchDescribeMergeConflicts: Op<'BatchDescribeMergeConflicts'> = {
   resource: ofRepository,
   async handle(input, ctx) {
-    const repository = await repositoryByName(ctx, ctx, input.repositoryName);
     requireMergeCommit(input.mergeOption);
     const files = limitOf(input.maxConflictFiles, FILES, sdk.InvalidMaxConflictFilesException);
     const hunks = limitOf(input.maxMergeHunks, HUNKS, sdk.InvalidMaxMergeHunksException);
+    requireSpecifiers(input);
+    const repository = await repositoryByName(ctx, ctx, input.repositoryName);
     const { cursor, scope } = await start(ctx, repository, input, { filePaths: input.filePaths });
     const spec = specOf(input, cursor);
     return withMerge(ctx, repository, spec, async (merge) => {
@@ -154,6 +158,7 @@ async function describeNamed(
 export const GetMergeOptions: Op<'GetMergeOptions'> = {
   resource: ofRepository,
   async handle(input, ctx) {
+    requireSpecifiers(input);
     const repository = await repositoryByName(ctx, ctx, input.repositoryName);
     const { cursor } = await start(ctx, repository, input, {});
     const spec = specOf(input, cursor);
@@ -189,7 +194,7 @@ async function start(
   ctx: Context,
   repository: RepositoryRow,
   input: ConflictsInput,
-  more: { byOwnName?: boolean; filePath?: string; filePaths?: readonly string[] | undefined },
+  more: { filePath?: string; filePaths?: readonly string[] | undefined },
 ): Promise<{ cursor: Cursor; scope: string }> {
   const { sourceCommitSpecifier: source, destinationCommitSpecifier: destination } = input;
   const { mergeOption, conflictDetailLevel, conflictResolutionStrategy } = input;
@@ -197,27 +202,11 @@ async function start(
   const scope = `MergeConflicts ${JSON.stringify([...names, more])}`;
   const given = cursorOf<Cursor>(ctx, scope, input.nextToken, invalidToken);
   if (given !== undefined) return { cursor: given, scope };
-  const resolve = (lease: Lease, name: string, invalid: InvalidSpecifier) =>
-    more.byOwnName === true ? resolveAs(lease, name, invalid) : resolveCommit(lease, name);
   const commits = await readRepository(ctx, repository, async (lease) => ({
-    sourceCommitId: await resolve(lease, source, sdk.InvalidSourceCommitSpecifierException),
-    destinationCommitId: await resolve(lease, destination, sdk.InvalidDestinationCommitSpecifierException),
+    sourceCommitId: await resolveCommit(lease, source),
+    destinationCommitId: await resolveCommit(lease, destination),
   }));
   return { cursor: { ...commits, file: 0, hunk: 0 }, scope };
-}
-
-type InvalidSpecifier =
-  | typeof sdk.InvalidSourceCommitSpecifierException
-  | typeof sdk.InvalidDestinationCommitSpecifierException;
-
-/** GetMergeConflicts tells which of the two specifiers is no name at all. */
-async function resolveAs(lease: Lease, specifier: string, invalid: InvalidSpecifier): Promise<string> {
-  try {
-    return await resolveCommit(lease, specifier);
-  } catch (error) {
-    if (!isFault(error, 'InvalidCommitException')) throw error;
-    throw fault(invalid, error.message);
-  }
 }
 
 /** @throws InvalidMergeOptionException: a fast-forward has nothing to describe */

@@ -3,7 +3,7 @@ import type { PathEntry } from '../../git/objects.ts';
 import type { TreeEdit } from '../../git/tree-edit.ts';
 import { fault } from '../../kernel/fault.ts';
 import type { Operation, OperationName } from '../../kernel/service.ts';
-import { type Base, commitToBranch } from './branch-commits.ts';
+import { type Base, checkDraft, commitToBranch } from './branch-commits.ts';
 import { fileByPath, findFile, modeFor } from './file-changes.ts';
 import { fileModeOf, gitMode } from './file-modes.ts';
 import { isKeeper, keptFolders } from './kept-folders.ts';
@@ -35,10 +35,10 @@ export const CreateCommit: Op<'CreateCommit'> = {
   conditions: branchReferences,
   async handle(input, ctx) {
     const { branchName, parentCommitId, authorName: name, email, commitMessage: message } = input;
-    const repository = await repositoryByName(ctx, ctx, input.repositoryName);
     const entries = entriesOf(input);
+    const draft = checkDraft({ branchName, parentCommitId, name, email, message });
+    const repository = await repositoryByName(ctx, ctx, input.repositoryName);
     let changes = noChanges();
-    const draft = { branchName, parentCommitId, name, email, message };
     const made = await commitToBranch(ctx, repository, draft, async (base) => {
       changes = noChanges();
       const edits: TreeEdit[] = [];

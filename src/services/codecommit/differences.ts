@@ -10,7 +10,7 @@ import { readRepository } from './git-cache.ts';
 import { invalidToken } from './repositories.ts';
 import { ofRepository } from './resources.ts';
 import { gitPath } from './rules.ts';
-import { resolveCommit } from './specifiers.ts';
+import { requireSpecifier, resolveCommit } from './specifiers.ts';
 import { repositoryByName } from './store.ts';
 
 type Op<N extends OperationName<typeof sdk>> = Operation<typeof sdk, N>;
@@ -32,9 +32,10 @@ export const GetDifferences: Op<'GetDifferences'> = {
   resource: ofRepository,
   async handle(input, ctx) {
     const { repositoryName, beforeCommitSpecifier, afterCommitSpecifier, MaxResults: max = PAGE } = input;
-    const repository = await repositoryByName(ctx, ctx, repositoryName);
     if (max < 1) throw fault(sdk.InvalidMaxResultsException, 'MaxResults must be greater than zero.');
     const [beforePath, afterPath] = [gitPath(input.beforePath ?? ''), gitPath(input.afterPath ?? '')];
+    for (const specifier of [beforeCommitSpecifier, afterCommitSpecifier]) requireSpecifier(specifier);
+    const repository = await repositoryByName(ctx, ctx, repositoryName);
     const names = [repository.id, beforeCommitSpecifier, afterCommitSpecifier, beforePath, afterPath];
     const scope = `GetDifferences ${JSON.stringify(names)}`;
     const given = cursorOf<Cursor>(ctx, scope, input.NextToken, invalidToken);

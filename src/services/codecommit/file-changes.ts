@@ -3,7 +3,7 @@ import { isFolder } from '../../git/object-format.ts';
 import type { PathEntry } from '../../git/objects.ts';
 import { fault } from '../../kernel/fault.ts';
 import type { Operation, OperationName } from '../../kernel/service.ts';
-import { type Base, commitToBranch } from './branch-commits.ts';
+import { type Base, checkDraft, commitToBranch } from './branch-commits.ts';
 import { fileModeOf, gitMode, isSubmodule } from './file-modes.ts';
 import { keptFolders } from './kept-folders.ts';
 import { branchReferences, ofRepository } from './resources.ts';
@@ -18,14 +18,14 @@ export const PutFile: Op<'PutFile'> = {
   conditions: branchReferences,
   async handle(input, ctx) {
     const { branchName, parentCommitId, name, email, commitMessage: message, fileContent, fileMode } = input;
-    const repository = await repositoryByName(ctx, ctx, input.repositoryName);
     const path = newFilePathOf(input.filePath);
     if (fileContent.byteLength === 0) {
       throw fault(sdk.FileContentRequiredException, 'The file is empty. Empty files cannot be added with this API.');
     }
     requireFileSize(fileContent);
+    const draft = checkDraft({ branchName, parentCommitId, name, email, message });
+    const repository = await repositoryByName(ctx, ctx, input.repositoryName);
     let blobId = '';
-    const draft = { branchName, parentCommitId, name, email, message };
     const made = await commitToBranch(ctx, repository, draft, async (base) => {
       const before = await findFile(base, path);
       blobId = base.writer.add('blob', fileContent);
@@ -45,10 +45,10 @@ export const DeleteFile: Op<'DeleteFile'> = {
   conditions: branchReferences,
   async handle(input, ctx) {
     const { branchName, parentCommitId, name, email, commitMessage: message, keepEmptyFolders = false } = input;
-    const repository = await repositoryByName(ctx, ctx, input.repositoryName);
     const path = filePathOf(input.filePath);
+    const draft = checkDraft({ branchName, parentCommitId, name, email, message });
+    const repository = await repositoryByName(ctx, ctx, input.repositoryName);
     let blobId = '';
-    const draft = { branchName, parentCommitId, name, email, message };
     const made = await commitToBranch(ctx, repository, draft, async (base) => {
       const before = await fileByPath(base, path);
       blobId = before.id;

@@ -9,7 +9,7 @@ import { fileModeOf, isSubmodule } from './file-modes.ts';
 import { readRepository } from './git-cache.ts';
 import { ofRepository } from './resources.ts';
 import { filePathOf, gitPath, MAX_FILE_BYTES } from './rules.ts';
-import { resolveCommit } from './specifiers.ts';
+import { requireSpecifier, resolveCommit } from './specifiers.ts';
 import { repositoryByName } from './store.ts';
 
 type Op<N extends OperationName<typeof sdk>> = Operation<typeof sdk, N>;
@@ -18,8 +18,9 @@ type Op<N extends OperationName<typeof sdk>> = Operation<typeof sdk, N>;
 export const GetFile: Op<'GetFile'> = {
   resource: ofRepository,
   async handle({ repositoryName, commitSpecifier, filePath }, ctx) {
-    const repository = await repositoryByName(ctx, ctx, repositoryName);
     const path = filePathOf(filePath);
+    requireSpecifier(commitSpecifier);
+    const repository = await repositoryByName(ctx, ctx, repositoryName);
     return readRepository(ctx, repository, async (lease) => {
       const commitId = await resolveCommit(lease, commitSpecifier);
       const { tree } = await lease.objects.commit(commitId);
@@ -38,8 +39,9 @@ export const GetFile: Op<'GetFile'> = {
 export const GetFolder: Op<'GetFolder'> = {
   resource: ofRepository,
   async handle({ repositoryName, commitSpecifier, folderPath }, ctx) {
-    const repository = await repositoryByName(ctx, ctx, repositoryName);
     const path = gitPath(folderPath);
+    requireSpecifier(commitSpecifier);
+    const repository = await repositoryByName(ctx, ctx, repositoryName);
     return readRepository(ctx, repository, async (lease) => {
       const commitId = await resolveCommit(lease, commitSpecifier);
       const { tree } = await lease.objects.commit(commitId);
@@ -73,6 +75,7 @@ async function listFolder(objects: ObjectReader, treeId: string, path: string) {
 export const GetBlob: Op<'GetBlob'> = {
   resource: ofRepository,
   async handle({ repositoryName, blobId }, ctx) {
+    requireBlobId(blobId);
     const repository = await repositoryByName(ctx, ctx, repositoryName);
     return readRepository(ctx, repository, async ({ objects }) => {
       await requireBlob(objects, blobId, repositoryName);
@@ -81,9 +84,13 @@ export const GetBlob: Op<'GetBlob'> = {
   },
 };
 
-/** @throws InvalidBlobIdException, BlobIdDoesNotExistException */
-export async function requireBlob(objects: ObjectReader, blobId: string, repositoryName: string): Promise<void> {
+/** @throws InvalidBlobIdException */
+export function requireBlobId(blobId: string): void {
   if (!isObjectId(blobId)) throw fault(sdk.InvalidBlobIdException, 'The blob ID is not valid.');
+}
+
+/** @throws BlobIdDoesNotExistException */
+export async function requireBlob(objects: ObjectReader, blobId: string, repositoryName: string): Promise<void> {
   if ((await objects.findInfo(blobId))?.type === 'blob') return;
   throw fault(sdk.BlobIdDoesNotExistException, `The blob ${blobId} does not exist in ${repositoryName}`);
 }

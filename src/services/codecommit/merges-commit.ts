@@ -1,18 +1,20 @@
 import * as sdk from '@aws-sdk/client-codecommit';
 import { changeRepository, type WantedUpdate } from '../../git/change.ts';
 import { isGitFailure, printable } from '../../git/failure.ts';
+import { isAncestor } from '../../git/history.ts';
 import { formatCommit } from '../../git/object-format.ts';
 import { ObjectWriter } from '../../git/object-writer.ts';
-import type { Repository } from '../../git/repository.ts';
+import type { Lease, Repository } from '../../git/repository.ts';
 import { type RepositoryState, STALE } from '../../git/truth.ts';
 import type { Context, Tx } from '../../kernel/context.ts';
 import { fault } from '../../kernel/fault.ts';
 import { authorOf, requireSmallFolders } from './branch-commits.ts';
+import { requireCommit } from './comments-locations.ts';
 import { manualMergeRequired, readResolution, resolvedTree } from './conflicts-resolve.ts';
 import { type MergeFacts, unreferencedMergeCommitCreated } from './events.ts';
 import { readRepository } from './git-cache.ts';
 import { keepersOf } from './kept-folders.ts';
-import { type Merge, type MergeSpec, mergeBaseOf, withMerge } from './merges-evaluate.ts';
+import { type Merge, type MergeSpec, withMerge } from './merges-evaluate.ts';
 import { moveRefs } from './refs.ts';
 import { checkCommitTexts } from './rules.ts';
 import { BRANCHES, branchRef } from './store.ts';
@@ -56,7 +58,6 @@ export async function mergeIntoBranch(
   request: MergeRequest,
   also?: WithMerge,
 ): Promise<MadeMerge> {
-  checkMergeTexts(request);
   if (request.option === 'FAST_FORWARD_MERGE') return fastForward(ctx, row, branchName, request, also);
   return withMergeCommit(ctx, row, request, async (made, writer, repository, basis) => {
     const update = { name: branchRef(branchName), from: request.destinationCommitId, to: made.commitId };
@@ -74,7 +75,6 @@ export async function makeUnreferencedMerge(
   row: RepositoryRow,
   request: MergeRequest,
 ): Promise<MadeMerge> {
-  checkMergeTexts(request);
   if (request.option === 'FAST_FORWARD_MERGE') {
     throw fault(sdk.InvalidMergeOptionException, 'A fast-forward merge makes no merge commit.');
   }
@@ -84,9 +84,15 @@ export async function makeUnreferencedMerge(
   });
 }
 
-function checkMergeTexts({ message, name, email, resolution, strategy }: MergeRequest): void {
-  checkCommitTexts({ message, name, email });
+/**
+ * Holds a merge by itself against AWS's rules, before anything is looked up: each operation that merges begins with it.
+ * @throws the faults of a resolution and of commit texts
+ */
+export function checkMerge<T extends Partial<MergeRequest>>(options: T): T {
+  const { message, name, email, resolution, strategy } = options;
   readResolution(resolution, strategy);
+  checkCommitTexts({ message, name, email });
+  return options;
 }
 
 async function fastForward(
@@ -98,14 +104,25 @@ async function fastForward(
 ): Promise<MadeMerge> {
   const { sourceCommitId: source, destinationCommitId: destination } = request;
   return readRepository(ctx, row, async (lease, repository) => {
-    const baseCommitId = await mergeBaseOf(ctx, lease, repository, request);
-    if (baseCommitId !== destination) throw manualMergeRequired();
+    if (!(await isForward(ctx, lease, repository, request))) throw manualMergeRequired();
     const { tree: treeId } = await lease.objects.commit(source);
-    const made: MadeMerge = { commitId: source, treeId, baseCommitId };
+    const made: MadeMerge = { commitId: source, treeId, baseCommitId: destination };
     const update = { name: branchRef(branchName), from: destination, to: source };
     await move(ctx, row, repository, { update, writer: null, request, made, also, basis: lease.state });
     return made;
   });
+}
+
+/** Whether the source builds on the destination, however many commits lie between. What git does not find in its time is not there. */
+async function isForward(ctx: Context, lease: Lease, repository: Repository, request: MergeSpec): Promise<boolean> {
+  const { sourceCommitId: descendant, destinationCommitId: ancestor } = request;
+  for (const id of [ancestor, descendant]) await requireCommit(lease.objects, id);
+  try {
+    return await isAncestor(repository, lease, { ancestor, descendant }, { signal: ctx.signal });
+  } catch (error) {
+    if (ctx.signal?.aborted || !isGitFailure(error, 'stopped')) throw error;
+    return false;
+  }
 }
 
 /** Runs `work` with the new commit, which is in the writer only. */

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { startWithRepository } from './harness.ts';
 import { Histories, type TreeSpec } from './merge-harness.ts';
-import { type MergeLimits, requireFewFiles, withMerge } from './merges-evaluate.ts';
 
 const app = { repositoryName: 'app' };
 const sides = { ...app, sourceCommitSpecifier: 'feature', destinationCommitSpecifier: 'main' };
@@ -133,24 +132,4 @@ test('each modelled error of the merge operations is thrown for its reason, and 
     await Promise.all(refused);
   }
   assert.equal(await refs(), before);
-});
-
-test('a merge has limits', async (t) => {
-  const { server, alice } = await startWithRepository(t);
-  const histories = await Histories.start(t, alice.remote('app'));
-  const base = await histories.commit('main', [], { a: '1' });
-  const main = await histories.commit('main', [base], { a: '1', b: '1', c: '1' });
-  const feature = await histories.commit('feature', [base], { a: '1', d: '1' });
-  await histories.push();
-  const ctx = server.kernel.serviceContext('codecommit.amazonaws.com');
-  const { repositoryMetadata } = await alice.codecommit.getRepository(app);
-  const row = { id: repositoryMetadata!.repositoryId!, name: 'app' } as Parameters<typeof withMerge>[1];
-  const limited = (limits: Partial<MergeLimits>) => {
-    const spec = { sourceCommitId: feature, destinationCommitId: main };
-    return withMerge(ctx, row, spec, async () => undefined, { divergence: 2, items: 3, files: 0, ...limits });
-  };
-  await limited({});
-  await assert.rejects(limited({ divergence: 1 }), { name: 'TipsDivergenceExceededException' });
-  await assert.rejects(limited({ items: 2 }), { name: 'MaximumItemsToCompareExceededException' });
-  assert.throws(() => requireFewFiles(1_001), { name: 'MaximumFileContentToLoadExceededException' });
 });

@@ -4,9 +4,10 @@ import type { Lease, Repository } from '../../git/repository.ts';
 import type { Context } from '../../kernel/context.ts';
 import type { Operation, OperationName } from '../../kernel/service.ts';
 import { readRepository } from './git-cache.ts';
+import { destinationReferences } from './merges.ts';
 import { mergeBaseOf } from './merges-evaluate.ts';
 import { ofRepository } from './resources.ts';
-import { resolveCommit } from './specifiers.ts';
+import { requireSpecifiers, resolveCommit } from './specifiers.ts';
 import { repositoryByName } from './store.ts';
 import { type MergeCommitRow, tables } from './tables.ts';
 
@@ -23,7 +24,9 @@ const MAX_FIRST_PARENTS = 1_000;
  */
 export const GetMergeCommit: Op<'GetMergeCommit'> = {
   resource: ofRepository,
+  conditions: destinationReferences,
   async handle(input, ctx) {
+    requireSpecifiers(input);
     const row = await repositoryByName(ctx, ctx, input.repositoryName);
     return readRepository(ctx, row, async (lease, repository) => {
       const sourceCommitId = await resolveCommit(lease, input.sourceCommitSpecifier);

@@ -1,12 +1,19 @@
 import * as sdk from '@aws-sdk/client-codecommit';
+import { isObjectId } from '../../git/ref-name.ts';
 import type { Context } from '../../kernel/context.ts';
 import { fault } from '../../kernel/fault.ts';
 import type { ConditionKeys, Operation, OperationName } from '../../kernel/service.ts';
 import { readRepository } from './git-cache.ts';
-import { concurrentUpdate, type MergeRequest, makeUnreferencedMerge, mergeIntoBranch } from './merges-commit.ts';
+import {
+  checkMerge,
+  concurrentUpdate,
+  type MergeRequest,
+  makeUnreferencedMerge,
+  mergeIntoBranch,
+} from './merges-commit.ts';
 import { ofRepository, references } from './resources.ts';
 import { requireTargetBranchName } from './rules.ts';
-import { resolveCommit } from './specifiers.ts';
+import { requireSpecifiers, resolveCommit } from './specifiers.ts';
 import { BRANCHES, branchDoesNotExist, branchRef, findRef, findRepository, repositoryByName, TAGS } from './store.ts';
 import type { RepositoryRow } from './tables.ts';
 
@@ -44,10 +51,12 @@ export const MergeBranchesByThreeWay: Op<'MergeBranchesByThreeWay'> = {
 /** Makes the commit that a merge would make; it can only be had by its id. */
 export const CreateUnreferencedMergeCommit: Op<'CreateUnreferencedMergeCommit'> = {
   resource: ofRepository,
+  conditions: destinationReferences,
   async handle(input, ctx) {
+    const options = checkMerge({ option: input.mergeOption, ...optionsOf(input) });
+    requireSpecifiers(input);
     const repository = await repositoryByName(ctx, ctx, input.repositoryName);
-    const sides = await sidesOf(ctx, repository, input);
-    const request = { ...sides, option: input.mergeOption, ...optionsOf(input) };
+    const request = { ...(await sidesOf(ctx, repository, input)), ...options };
     const { commitId, treeId } = await makeUnreferencedMerge(ctx, repository, request);
     return { commitId, treeId };
   },
@@ -80,8 +89,10 @@ export function optionsOf(
 }
 
 async function mergeBranches(ctx: Context, input: MergeInput, options: MergeOptions) {
-  const repository = await repositoryByName(ctx, ctx, input.repositoryName);
+  checkMerge(options);
+  requireSpecifiers(input);
   if (input.targetBranch !== undefined) requireTargetBranchName(input.targetBranch);
+  const repository = await repositoryByName(ctx, ctx, input.repositoryName);
   const sides = await sidesOf(ctx, repository, input);
   const branchName = await requireTarget(ctx, repository, input, sides.destinationCommitId);
   const { commitId, treeId } = await mergeIntoBranch(ctx, repository, branchName, { ...sides, ...options });
@@ -137,4 +148,24 @@ async function targetReferences(input: MergeInput, ctx: Context): Promise<Condit
   const isHead = input.targetBranch === undefined && input.destinationCommitSpecifier === 'HEAD';
   const repository = isHead ? await findRepository(ctx, ctx, input.repositoryName) : undefined;
   return references([branchRef(targetNameOf(repository, input))]);
+}
+
+/**
+ * `conditions` of the operations that are about a merge and move nothing: the branch or tag that the destination is named
+ * by. A commit that is named by its id is no reference: then the key is not there.
+ */
+export async function destinationReferences(
+  {
+    repositoryName,
+    destinationCommitSpecifier: name,
+  }: Pick<MergeInput, 'repositoryName' | 'destinationCommitSpecifier'>,
+  ctx: Context,
+): Promise<ConditionKeys> {
+  if (isObjectId(name)) return {};
+  if (name.startsWith('refs/')) return references([name]);
+  const repository = await findRepository(ctx, ctx, repositoryName);
+  if (name === 'HEAD') return repository?.head == null ? {} : references([repository.head]);
+  const has = async (ref: string) => repository !== undefined && (await findRef(ctx, repository.id, ref)) !== undefined;
+  const isTag = !(await has(branchRef(name))) && (await has(`${TAGS}${name}`));
+  return references([isTag ? `${TAGS}${name}` : branchRef(name)]);
 }

@@ -52,15 +52,19 @@ export async function may(ctx: Context, action: string, resource: ResourceRef): 
   }
 }
 
+/** @throws InvalidPullRequestIdException */
+export function requirePullRequestId(pullRequestId: string): void {
+  if (/^[1-9]\d{0,14}$/.test(pullRequestId)) return;
+  throw fault(sdk.InvalidPullRequestIdException, `${pullRequestId.slice(0, 100)} is not a valid pull request ID`);
+}
+
 /** The pull request of that number in an account and region. @throws InvalidPullRequestIdException */
 export async function findPullRequest(
   source: Context | Tx,
   { account, region }: Place,
   pullRequestId: string,
 ): Promise<PullRequestRow | undefined> {
-  if (!/^[1-9]\d{0,14}$/.test(pullRequestId)) {
-    throw fault(sdk.InvalidPullRequestIdException, `${pullRequestId.slice(0, 100)} is not a valid pull request ID`);
-  }
+  requirePullRequestId(pullRequestId);
   return reviews(source)
     .selectFrom('codecommit_pull_requests')
     .selectAll()

@@ -19,13 +19,13 @@ const PAGE = 100;
 export const DescribePullRequestEvents: Op<'DescribePullRequestEvents'> = {
   resource: ofPullRequest('DescribePullRequestEvents'),
   async handle({ pullRequestId, pullRequestEventType: type, actorArn, nextToken, maxResults = PAGE }, ctx) {
-    const pullRequest = await pullRequestById(ctx, ctx, pullRequestId);
     if (maxResults < 1 || maxResults > PAGE) {
       throw fault(sdk.InvalidMaxResultsException, `maxResults must be from 1 to ${PAGE}.`);
     }
     if (actorArn !== undefined) {
       requireOwnArn(actorArn, ctx.account, sdk.InvalidActorArnException, sdk.ActorDoesNotExistException);
     }
+    const pullRequest = await pullRequestById(ctx, ctx, pullRequestId);
     const scope = `DescribePullRequestEvents ${JSON.stringify([pullRequest.id, type, actorArn])}`;
     const after = cursorOf<number>(ctx, scope, nextToken, invalidToken) ?? 0;
     let query = reviews(ctx)

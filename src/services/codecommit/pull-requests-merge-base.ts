@@ -1,6 +1,7 @@
 import { isGitFailure } from '../../git/failure.ts';
 import { mergeBases } from '../../git/merge-base.ts';
 import type { Context } from '../../kernel/context.ts';
+import { isFault } from '../../kernel/fault.ts';
 import { gitFault, openRepository } from './git-cache.ts';
 import type { RepositoryRow } from './tables.ts';
 
@@ -10,7 +11,8 @@ const MAX_KNOWN = 10_000;
 const known = new Map<string, string | undefined>();
 
 /**
- * The commit that both sides build on; undefined when there is none, or when one of the commits is not there any more.
+ * The commit that both sides build on; undefined when there is none, when one of the commits is not there any more, or
+ * while the caller cannot have the repository's key: what was changed is changed, and its answer comes without.
  * It is worked out when somebody asks, as no transaction can wait for git, and is the same whenever it is.
  */
 export async function mergeBaseOf(
@@ -29,6 +31,8 @@ export async function mergeBaseOf(
     return base;
   } catch (error) {
     if (isGitFailure(error, 'process-failed')) return undefined;
-    throw gitFault(error, name);
+    const told = gitFault(error, name);
+    if (isFault(told) && told.name.startsWith('Encryption')) return undefined;
+    throw told;
   }
 }

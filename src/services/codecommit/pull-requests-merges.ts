@@ -3,7 +3,7 @@ import type { Context, Tx } from '../../kernel/context.ts';
 import { fault } from '../../kernel/fault.ts';
 import type { ConditionKeys, Operation, OperationName } from '../../kernel/service.ts';
 import { optionsOf } from './merges.ts';
-import { type MadeMerge, type MergeRequest, mergeIntoBranch } from './merges-commit.ts';
+import { checkMerge, type MadeMerge, type MergeRequest, mergeIntoBranch } from './merges-commit.ts';
 import { alreadyClosed, findPullRequest, pullRequestById, pullRequestWithin } from './pull-requests-access.ts';
 import { requireApproved } from './pull-requests-approvals.ts';
 import { markMerged } from './pull-requests-follow.ts';
@@ -59,6 +59,7 @@ async function mergePullRequest(
   options: Options,
 ): Promise<{ pullRequest: sdk.PullRequest }> {
   if (sourceCommitId !== undefined) requireCommitId(sourceCommitId);
+  checkMerge(options);
   const repository = await repositoryByName(ctx, ctx, repositoryName);
   const pullRequest = await pullRequestWithin(ctx, repository, pullRequestId);
   await requireMergeable(ctx, pullRequest, sourceCommitId);

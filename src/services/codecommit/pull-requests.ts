@@ -29,9 +29,9 @@ export const CreatePullRequest: Op<'CreatePullRequest'> = {
     return names.size === 0 ? '*' : [...names].map((name) => repositoryResource(ctx, name));
   },
   async handle({ title, description, targets, clientRequestToken }, ctx) {
-    const token = givenToken(clientRequestToken);
     requireTitle(title);
     const wanted = requireOneTarget(targets);
+    const token = givenToken(clientRequestToken);
     const repository = await repositoryByName(ctx, ctx, wanted.repositoryName);
     const hash = requestHash({ title, description, targets });
     const row = await ctx.tx(async (tx) => {
@@ -179,11 +179,11 @@ interface Cursor {
 export const ListPullRequests: Op<'ListPullRequests'> = {
   resource: ofRepository,
   async handle({ repositoryName, authorArn, pullRequestStatus, nextToken, maxResults = PAGE }, ctx) {
-    const repository = await repositoryByName(ctx, ctx, repositoryName);
     if (maxResults < 1) throw fault(sdk.InvalidMaxResultsException, 'maxResults must be greater than zero.');
     if (authorArn !== undefined) {
       requireOwnArn(authorArn, ctx.account, sdk.InvalidAuthorArnException, sdk.AuthorDoesNotExistException);
     }
+    const repository = await repositoryByName(ctx, ctx, repositoryName);
     const scope = `ListPullRequests ${JSON.stringify([repository.id, authorArn, pullRequestStatus])}`;
     const after = cursorOf<Cursor>(ctx, scope, nextToken, invalidToken);
     const limit = Math.min(maxResults, PAGE);

@@ -2,7 +2,7 @@ import * as sdk from '@aws-sdk/client-codecommit';
 import { isObjectId, shortNameProblem } from '../../git/ref-name.ts';
 import type { Lease } from '../../git/repository.ts';
 import type { Ref, RepositoryState } from '../../git/truth.ts';
-import { fault } from '../../kernel/fault.ts';
+import { type FaultClass, fault } from '../../kernel/fault.ts';
 import { branchRef, TAGS } from './store.ts';
 
 /**
@@ -17,11 +17,27 @@ export async function resolveCommit({ state, objects }: Lease, specifier = 'HEAD
   throw fault(sdk.CommitDoesNotExistException, `Commit ${specifier} does not exist`);
 }
 
+/**
+ * Holds a specifier by itself against what could be one, before anything is looked up.
+ * @param invalid the fault, for operations that have one of their own.
+ * @throws InvalidCommitException
+ */
+export function requireSpecifier(specifier = 'HEAD', invalid: FaultClass = sdk.InvalidCommitException): void {
+  if (specifier === 'HEAD' || specifier.startsWith('refs/') || isObjectId(specifier)) return;
+  const problem = shortNameProblem(specifier);
+  if (problem !== null) throw fault(invalid, `The commit specifier is not valid: ${problem}`);
+}
+
+/** As {@link requireSpecifier}, of both sides of a merge. */
+export function requireSpecifiers(input: { sourceCommitSpecifier: string; destinationCommitSpecifier: string }): void {
+  requireSpecifier(input.sourceCommitSpecifier);
+  requireSpecifier(input.destinationCommitSpecifier);
+}
+
 function findRef({ refs, head }: RepositoryState, specifier: string): Ref | undefined {
+  requireSpecifier(specifier);
   if (specifier === 'HEAD') return head === null ? undefined : refs.get(head);
   if (specifier.startsWith('refs/')) return refs.get(specifier);
-  const problem = shortNameProblem(specifier);
-  if (problem !== null) throw fault(sdk.InvalidCommitException, `The commit specifier is not valid: ${problem}`);
   return refs.get(branchRef(specifier)) ?? refs.get(`${TAGS}${specifier}`);
 }
 

@@ -1,6 +1,6 @@
 import * as sdk from '@aws-sdk/client-codecommit';
 import { parseArn } from '../../kernel/arn.ts';
-import type { Context, Tx } from '../../kernel/context.ts';
+import type { Context } from '../../kernel/context.ts';
 import { fault } from '../../kernel/fault.ts';
 import type { Operation, OperationName, ResourceRef } from '../../kernel/service.ts';
 import {
@@ -13,6 +13,7 @@ import {
   tagsOf,
 } from '../../kernel/tags.ts';
 import { repositoryArn } from './resources.ts';
+import { requireRepositoryName } from './rules.ts';
 import { repositoryByName } from './store.ts';
 
 type Op<N extends OperationName<typeof sdk>> = Operation<typeof sdk, N>;
@@ -37,21 +38,30 @@ function byArn({ resourceArn }: { resourceArn: string }, ctx: Context): Resource
   return taggedResource(ctx, resourceArn);
 }
 
-/** @throws InvalidResourceArnException, RepositoryDoesNotExistException unless the ARN is that of a repository here */
-async function requireRepository(source: Context | Tx, ctx: Context, resourceArn: string): Promise<void> {
+/**
+ * The name of the repository here that the ARN would be of.
+ * @throws InvalidResourceArnException, InvalidRepositoryNameException
+ */
+function nameOf(ctx: Context, resourceArn: string): string {
   const name = parseArn(resourceArn)?.resource ?? '';
   if (resourceArn !== repositoryArn(ctx, name)) {
     throw fault(sdk.InvalidResourceArnException, `${resourceArn} is not the ARN of a repository in ${ctx.region}.`);
   }
-  await repositoryByName(source, ctx, name);
+  if (!/^[\w.-]{1,100}$/.test(name)) {
+    throw fault(sdk.InvalidRepositoryNameException, `${name.slice(0, 100)} is not a valid repository name`);
+  }
+  requireRepositoryName(name);
+  return name;
 }
 
 export const TagResource: Op<'TagResource'> = {
   resource: byArn,
   conditions: (input) => requestTagKeys(input.tags),
   async handle({ resourceArn, tags }, ctx) {
+    const name = nameOf(ctx, resourceArn);
+    checkTags(tags);
     await ctx.tx(async (tx) => {
-      await requireRepository(tx, ctx, resourceArn);
+      await repositoryByName(tx, ctx, name);
       checkTags(tags, await tagsOf(tx, resourceArn));
       await putTags(tx, resourceArn, tags);
     });
@@ -63,8 +73,12 @@ export const UntagResource: Op<'UntagResource'> = {
   resource: byArn,
   conditions: (input) => ({ 'aws:TagKeys': input.tagKeys }),
   async handle({ resourceArn, tagKeys }, ctx) {
+    const name = nameOf(ctx, resourceArn);
+    if (tagKeys.some((key) => /^aws:/i.test(key))) {
+      throw fault(sdk.InvalidSystemTagUsageException, 'Tag keys that begin with aws: are reserved.');
+    }
     await ctx.tx(async (tx) => {
-      await requireRepository(tx, ctx, resourceArn);
+      await repositoryByName(tx, ctx, name);
       await removeTags(tx, resourceArn, tagKeys);
     });
     return {};
@@ -74,7 +88,7 @@ export const UntagResource: Op<'UntagResource'> = {
 export const ListTagsForResource: Op<'ListTagsForResource'> = {
   resource: byArn,
   async handle({ resourceArn }, ctx) {
-    await requireRepository(ctx, ctx, resourceArn);
+    await repositoryByName(ctx, ctx, nameOf(ctx, resourceArn));
     return { tags: await tagsOf(ctx, resourceArn) };
   },
 };

@@ -1,0 +1,52 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { GitFailure } from '../../git/failure.ts';
+import type { FileRevision } from '../../git/file-history.ts';
+import { historyPage } from './commits.ts';
+import { readRepository } from './git-cache.ts';
+import { startWithRepository } from './harness.ts';
+import { Histories } from './merge-harness.ts';
+import { type MergeLimits, mergeBaseOf, requireFewFiles, withMerge } from './merges-evaluate.ts';
+
+const app = { repositoryName: 'app' };
+
+test('a merge has limits', async (t) => {
+  const { server, alice } = await startWithRepository(t);
+  const histories = await Histories.start(t, alice.remote('app'));
+  const base = await histories.commit('main', [], { a: '1' });
+  const main = await histories.commit('main', [base], { a: '1', b: '1', c: '1' });
+  const feature = await histories.commit('feature', [base], { a: '1', d: '1' });
+  await histories.push();
+  const ctx = server.kernel.serviceContext('codecommit.amazonaws.com');
+  const { repositoryMetadata } = await alice.codecommit.getRepository(app);
+  const row = { id: repositoryMetadata!.repositoryId!, name: 'app' } as Parameters<typeof withMerge>[1];
+  const limited = (limits: Partial<MergeLimits>) => {
+    const spec = { sourceCommitId: feature, destinationCommitId: main };
+    return withMerge(ctx, row, spec, async () => undefined, { divergence: 2, items: 3, files: 0, ...limits });
+  };
+  await limited({});
+  await assert.rejects(limited({ divergence: 1 }), { name: 'TipsDivergenceExceededException' });
+  // GetMergeCommit looks for the merge base alone.
+  const baseWithin = (divergence: number) =>
+    readRepository(ctx, row, (lease, repository) => {
+      const limits = { divergence, items: 0, files: 0 };
+      const spec = { sourceCommitId: feature, destinationCommitId: main };
+      return mergeBaseOf(ctx, lease, repository, spec, limits);
+    });
+  assert.equal(await baseWithin(2), base);
+  await assert.rejects(baseWithin(1), { name: 'TipsDivergenceExceededException' });
+  await assert.rejects(limited({ items: 2 }), { name: 'MaximumItemsToCompareExceededException' });
+  assert.throws(() => requireFewFiles(1_001), { name: 'MaximumFileContentToLoadExceededException' });
+});
+
+test('the history of a file that takes git too long is refused; what came before is not shown', async () => {
+  const revision = { commitId: 'a', path: 'f', blobId: 'b', children: [] } as unknown as FileRevision;
+  async function* history(end: Error): AsyncGenerator<FileRevision> {
+    yield revision;
+    throw end;
+  }
+  const tooLong = new GitFailure('stopped', 'git log took too long');
+  await assert.rejects(historyPage(history(tooLong), 0, 10), { name: 'TipsDivergenceExceededException' });
+  const other = new GitFailure('process-failed', 'git log failed');
+  await assert.rejects(historyPage(history(other), 0, 10), (error) => error === other);
+});
