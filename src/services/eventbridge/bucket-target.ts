@@ -37,6 +37,10 @@ export const bucket: TargetKind = {
       throw commonFault('ValidationError', 'The event names no repository: a bucket takes events of aws.codecommit.');
     }
     const { account, region, resource: repositoryName } = parseArn(subject)!;
+    const rule = parseArn(ruleArn)!;
+    if (rule.account !== account || rule.region !== region) {
+      throw commonFault('ValidationError', `${subject} is not of the account and Region of the rule.`);
+    }
     const [name = '', ...prefix] = parseArn(target.Arn!)!.resource.split('/');
     const folders = prefix.filter((folder) => folder !== '');
     const place = { bucket: name, key: [...folders, account, region, repositoryName].join('/') };

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
 import { startServer } from '../../../test/harness.ts';
+import { tables } from './store.ts';
 
 const PATTERN = JSON.stringify({ source: ['app'] });
 const ACCOUNT = '123456789012';
@@ -114,6 +115,23 @@ describe('rules', () => {
       });
     });
   }
+
+  test('are at most 300 on a bus, so that an event has at most 1,500 deliveries', async (t) => {
+    const { server, events } = await setUp(t);
+    await events.putRule({ Name: 'first', EventPattern: PATTERN });
+    const ctx = server.kernel.serviceContext('events.amazonaws.com');
+    await ctx.tx(async (tx) => {
+      const [row] = await tables(tx).selectFrom('eventbridge_rules').selectAll().execute();
+      const more = Array.from({ length: 299 }, (_, at) => ({ ...row!, id: `more-${at}`, name: `more-${at}` }));
+      await tables(tx).insertInto('eventbridge_rules').values(more).execute();
+    });
+    const full = { name: 'LimitExceededException' };
+    await assert.rejects(events.putRule({ Name: 'one-more', EventPattern: PATTERN }), full);
+    await events.putRule({ Name: 'first', EventPattern: PATTERN, Description: 'still changes' });
+    await events.deleteRule({ Name: 'more-0' });
+    const both = await Promise.allSettled(['x', 'y'].map((Name) => events.putRule({ Name, EventPattern: PATTERN })));
+    assert.deepEqual(both.map(({ status }) => status).sort(), ['fulfilled', 'rejected']);
+  });
 
   test('carry tags', async (t) => {
     const { events } = await setUp(t);

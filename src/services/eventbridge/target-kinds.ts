@@ -42,7 +42,7 @@ export function targetKindOf(targetArn: string): TargetKind | undefined {
   const arn = parseArn(targetArn);
   if (arn?.service === 'codepipeline' && !arn.resource.includes(':')) return pipeline;
   if (arn?.service === 'logs' && arn.resource.startsWith('log-group:')) return logGroup;
-  if (arn?.service === 's3') return bucket;
+  if (arn?.service === 's3' && arn.account === '' && arn.region === '') return bucket;
   return undefined;
 }
 
