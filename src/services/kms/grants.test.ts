@@ -121,6 +121,37 @@ test('grants are retired by whom they name, and given on in part', async (t) => 
   await refused(retire(bob, second.GrantId!), 'AccessDeniedException');
 });
 
+test('the right to retire a grant can depend on the context that the grant demands', async (t) => {
+  const server = await startServer(t);
+  const { kms, KeyId, grant } = await setUp(server);
+  const { key, type } = { key: 'kms:EncryptionContext:app', type: 'kms:GrantConstraintType' };
+  const rule = (Condition: object) => ({ Effect: 'Allow', Action: 'kms:RetireGrant', Resource: '*', Condition });
+  const keeper = await server.user('keeper', {
+    Version: '2012-10-17',
+    Statement: [
+      rule({
+        StringEquals: { [key]: 'web' },
+        'ForAllValues:StringEquals': { 'kms:EncryptionContextKeys': ['app'], [type]: ['EncryptionContextEquals'] },
+      }),
+    ],
+  });
+  const constrained = async (Constraints?: sdk.GrantConstraints) =>
+    grant(['Encrypt'], Constraints === undefined ? {} : { Constraints });
+  const wrong = [
+    await constrained(),
+    await constrained({ EncryptionContextEquals: { app: 'db' } }),
+    await constrained({ EncryptionContextEquals: { app: 'web', more: 'x' } }),
+    await constrained({ EncryptionContextSubset: { app: 'web' } }),
+  ];
+  for (const { GrantId, GrantToken } of wrong) {
+    await refused(keeper.kms.retireGrant({ KeyId, GrantId: GrantId! }), 'AccessDeniedException');
+    await refused(keeper.kms.retireGrant({ GrantToken: GrantToken! }), 'AccessDeniedException');
+  }
+  const right = await constrained({ EncryptionContextEquals: { app: 'web' } });
+  await keeper.kms.retireGrant({ KeyId, GrantId: right.GrantId! });
+  assert.equal((await kms.listGrants({ KeyId })).Grants!.length, wrong.length);
+});
+
 test('a grant with the same name and content is the same grant; what makes no sense is refused', async (t) => {
   const server = await startServer(t);
   const { kms, KeyId, grant } = await setUp(server);

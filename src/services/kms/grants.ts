@@ -5,14 +5,14 @@ import { isPrincipalValue } from '../../kernel/auth/principals.ts';
 import type { Context } from '../../kernel/context.ts';
 import { fault, isFault } from '../../kernel/fault.ts';
 import { cursorOf, page } from '../../kernel/page.ts';
-import type { Operation, OperationName, ResourceRef } from '../../kernel/service.ts';
+import type { Operation, OperationName } from '../../kernel/service.ts';
 import { commonFault } from '../../kernel/wire/errors.ts';
 import { endDryRun } from './crypto-operations.ts';
 import { canDerive, granteeNames, grantFor } from './grant-rules.ts';
-import { checkGrantTokens, makeGrantToken, readGrantToken } from './grant-tokens.ts';
+import { checkGrantTokens, makeGrantToken } from './grant-tokens.ts';
 import { keyByName, keyRef, namedKeyConditions } from './key-access.ts';
 import { changeKeys, findGrants, type Key } from './key-cache.ts';
-import { callerConditions, contextConditions } from './key-conditions.ts';
+import { callerConditions, grantConditions, isForService } from './key-conditions.ts';
 import { onKey } from './key-operations.ts';
 import { specOf } from './key-specs.ts';
 import { keyRow, requireUsable } from './key-states.ts';
@@ -54,8 +54,7 @@ export const CreateGrant: Op<'CreateGrant'> = {
       'kms:GrantOperations': [...Operations],
       ...(GranteePrincipal === undefined ? {} : { 'kms:GranteePrincipal': GranteePrincipal }),
       ...(RetiringPrincipal === undefined ? {} : { 'kms:RetiringPrincipal': RetiringPrincipal }),
-      ...(Constraints === undefined ? {} : { 'kms:GrantConstraintType': Object.keys(Constraints) }),
-      ...contextConditions(Constraints?.EncryptionContextEquals ?? Constraints?.EncryptionContextSubset),
+      ...grantConditions(Constraints),
       'kms:GrantIsForAWSResource': isForService(ctx),
     };
   },
@@ -102,8 +101,6 @@ function refuseServicePrincipals(input: {
     input.Constraints?.SourceArn === undefined ? names.find((one) => input[one] !== undefined) : 'SourceArn';
   if (given !== undefined) throw commonFault('NotImplemented', `${given} is not implemented by Slipway.`);
 }
-
-const isForService = (ctx: Context) => String(ctx.calledVia.length > 0);
 
 /** A grantee that may make grants may give away what he has, under the same constraints or narrower ones. */
 async function derivedFrom(ctx: Context, input: sdk.CreateGrantCommandInput) {
@@ -239,80 +236,4 @@ function grantEntry(row: GrantTable): sdk.GrantListEntry {
     Operations: JSON.parse(row.operations) as sdk.GrantOperation[],
     ...(row.constraints === null ? {} : { Constraints: JSON.parse(row.constraints) as sdk.GrantConstraints }),
   };
-}
-
-export const RevokeGrant: Op<'RevokeGrant'> = {
-  ...onKey('RevokeGrant', { crossAccount: true }),
-  conditions: async (input, ctx) => ({
-    ...(await namedKeyConditions(ctx, input.KeyId)),
-    'kms:GrantIsForAWSResource': isForService(ctx),
-  }),
-  async handle({ KeyId, GrantId, DryRun }, ctx) {
-    const { arn } = await keyByName(ctx, KeyId);
-    await removeGrant(ctx, arn, GrantId, DryRun);
-    return {};
-  },
-};
-
-/** The grant that RetireGrant means: by key and id, or by its token; undefined where neither is whole. */
-function namedGrant(ctx: Context, input: sdk.RetireGrantCommandInput): { keyId: string; grantId: string } | undefined {
-  const { GrantToken, KeyId, GrantId } = input;
-  if (KeyId !== undefined && GrantId !== undefined) return { keyId: KeyId, grantId: GrantId };
-  if (GrantToken === undefined) return undefined;
-  const { keyArn, grantId } = readGrantToken(ctx, GrantToken);
-  return { keyId: keyArn, grantId };
-}
-
-export const RetireGrant: Op<'RetireGrant'> = {
-  async resource(input, ctx): Promise<ResourceRef> {
-    const named = namedGrant(ctx, input);
-    if (named === undefined) return { arn: '*' };
-    const ref = await keyRef(ctx, named.keyId, 'kms:RetireGrant', { crossAccount: true });
-    return (await mayRetire(ctx, ref.arn, named.grantId)) ? { ...ref, granted: 'self' } : ref;
-  },
-  conditions(input, ctx) {
-    const named = namedGrant(ctx, input);
-    return named === undefined ? callerConditions(ctx) : namedKeyConditions(ctx, named.keyId);
-  },
-  async handle(input, ctx) {
-    const named = namedGrant(ctx, input);
-    if (named === undefined) throw invalid('Specify either a grant token, or a key ARN and a grant ID.');
-    const { arn } = await keyByName(ctx, named.keyId);
-    await removeGrant(ctx, arn, named.grantId, input.DryRun);
-    return {};
-  },
-};
-
-/** The retiring principal may, and the grantee where the grant says so. Source: KMS Developer Guide, "Retiring grants". */
-async function mayRetire(ctx: Context, keyArn: string, grantId: string): Promise<boolean> {
-  const row = await ctx
-    .db<KmsTables>()
-    .selectFrom('kms_grants')
-    .selectAll()
-    .where('id', '=', grantId)
-    .where('key_arn', '=', keyArn)
-    .executeTakeFirst();
-  if (row === undefined) return false;
-  const names = granteeNames(principalOf(ctx.caller)).filter((name) => !isWholeAccount(ctx, name));
-  if (row.retiring !== null && names.includes(row.retiring)) return true;
-  return names.includes(row.grantee) && (JSON.parse(row.operations) as string[]).includes('RetireGrant');
-}
-
-/** A grant to an account lets that account's policies decide; its root user is meant by it directly. */
-const isWholeAccount = ({ caller }: Context, name: string) =>
-  caller.type !== 'Root' && (name.endsWith(':root') || /^\d{12}$/.test(name));
-
-async function removeGrant(ctx: Context, keyArn: string, grantId: string, dryRun: boolean | undefined): Promise<void> {
-  await changeKeys(ctx, async (tx) => {
-    const grant = await tx
-      .db<KmsTables>()
-      .selectFrom('kms_grants')
-      .select('id')
-      .where('id', '=', grantId)
-      .where('key_arn', '=', keyArn)
-      .executeTakeFirst();
-    if (grant === undefined) throw fault(sdk.NotFoundException, `Grant ID ${grantId} not found`);
-    endDryRun({ DryRun: dryRun });
-    await tx.db<KmsTables>().deleteFrom('kms_grants').where('id', '=', grantId).execute();
-  });
 }

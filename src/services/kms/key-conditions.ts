@@ -1,3 +1,4 @@
+import type * as sdk from '@aws-sdk/client-kms';
 import type { Context } from '../../kernel/context.ts';
 import type { ConditionKeys } from '../../kernel/service.ts';
 import type { EncryptionContext } from './ciphertext.ts';
@@ -13,6 +14,11 @@ export function callerConditions(ctx: Context): Record<string, string | string[]
       ? {}
       : { 'kms:ViaService': via.replace(/\.amazonaws\.com$/, `.${ctx.region}.amazonaws.com`) }),
   };
+}
+
+/** `kms:GrantIsForAWSResource`: whether a service asks for its caller. */
+export function isForService(ctx: Context): string {
+  return String(ctx.calledVia.length > 0);
 }
 
 /** Condition keys of a call on a key. Source: KMS Developer Guide, "AWS KMS condition keys". */
@@ -42,5 +48,14 @@ export function contextConditions(context: EncryptionContext = {}): ConditionKey
   return {
     'kms:EncryptionContextKeys': names,
     ...Object.fromEntries(names.map((name) => [`kms:EncryptionContext:${name}`, context[name]!])),
+  };
+}
+
+/** Condition keys of a grant that is made or retired: what it demands of calls. */
+export function grantConditions(constraints: sdk.GrantConstraints | undefined): ConditionKeys {
+  if (constraints === undefined) return {};
+  return {
+    'kms:GrantConstraintType': Object.keys(constraints),
+    ...contextConditions(constraints.EncryptionContextEquals ?? constraints.EncryptionContextSubset),
   };
 }

@@ -4,6 +4,7 @@ import * as aliases from './aliases.ts';
 import constraints from './constraints.generated.json' with { type: 'json' };
 import * as dataKeys from './data-keys.ts';
 import * as encrypt from './encrypt.ts';
+import * as grantRemoval from './grant-removal.ts';
 import * as grants from './grants.ts';
 import * as imports from './imports.ts';
 import * as keyDeletion from './key-deletion.ts';
@@ -39,6 +40,7 @@ export const kms = defineService({
     aliases,
     tagging,
     grants,
+    grantRemoval,
     encrypt,
     dataKeys,
     signatures,
