@@ -3,6 +3,7 @@ import type { Operation, OperationName } from '../../kernel/service.ts';
 import { BUS, busKey } from './bus.ts';
 import { DELIVERY } from './delivery.ts';
 import { LAST_ID } from './settled-events.ts';
+import { prepareKey } from './signing-keys.ts';
 import { resourceOf, trailAtHome, trailByName, updateTrail } from './store.ts';
 import { tables } from './tables.ts';
 
@@ -13,6 +14,7 @@ export const StartLogging: Op<'StartLogging'> = {
   resource: (input, ctx) => resourceOf(input.Name, ctx),
   async handle({ Name: name }, ctx) {
     await ctx.flushAudit();
+    await prepareKey(ctx, await trailAtHome(ctx, ctx, name!));
     const now = ctx.now().getTime();
     await ctx.tx(async (tx) => {
       const trail = await trailAtHome(tx, ctx, name!);

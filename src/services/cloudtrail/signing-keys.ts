@@ -4,7 +4,7 @@ import * as sdk from '@aws-sdk/client-cloudtrail';
 import type { Context } from '../../kernel/context.ts';
 import { fault } from '../../kernel/fault.ts';
 import type { Operation, OperationName } from '../../kernel/service.ts';
-import { type SigningKeyRow, tables } from './tables.ts';
+import { type SigningKeyRow, type TrailRow, tables } from './tables.ts';
 
 type Op<N extends OperationName<typeof sdk>> = Operation<typeof sdk, N>;
 
@@ -33,6 +33,16 @@ export async function signingKey(ctx: Context, region: string): Promise<SigningK
     fingerprint: row.fingerprint,
     sign: (text) => createSign('RSA-SHA256').update(text).sign(key, 'hex'),
   };
+}
+
+/**
+ * Sees to it that a trail that is about to log has a key: whoever validates its files asks for the keys first, also in the
+ * hour before the first digest.
+ */
+export async function prepareKey(ctx: Context, trail: Pick<TrailRow, 'validation' | 'home_region'>): Promise<void> {
+  if (trail.validation === 0) return;
+  const now = ctx.now().getTime();
+  if ((await presentKey(ctx, trail.home_region, now)) === undefined) await makeKey(ctx, trail.home_region, now);
 }
 
 function presentKey(ctx: Context, region: string, now: number): Promise<SigningKeyRow | undefined> {

@@ -7,6 +7,7 @@ import { deleteAllTags, putTags } from '../../kernel/tags.ts';
 import { commonFault } from '../../kernel/wire/errors.ts';
 import { checkDestinations } from './destinations.ts';
 import { DEFAULT_SELECTORS } from './selectors.ts';
+import { prepareKey } from './signing-keys.ts';
 import { checkTrailName, resourceOf, seenTrails, trailArn, trailAtHome, trailByName, updateTrail } from './store.ts';
 import { type TrailRow, type TrailSettings, tables } from './tables.ts';
 import { checkTags, tagConditions, tagsFrom } from './tagging.ts';
@@ -67,6 +68,7 @@ export const UpdateTrail: Op<'UpdateTrail'> = {
     const settings = settingsOf(input, before);
     checkCombination(settings);
     await checkDestinations(ctx, before.name, settings);
+    if (before.logging === 1) await prepareKey(ctx, { ...before, ...settings });
     const trail = await ctx.tx(async (tx) => {
       const now = await trailAtHome(tx, ctx, input.Name!);
       const restarts = settings.validation === 1 && now.validation === 0 && now.logging === 1;
