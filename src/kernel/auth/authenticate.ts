@@ -44,13 +44,17 @@ export async function authenticate(
   bodyHash: string | undefined,
 ): Promise<Authenticated> {
   const style = service.errorStyle;
-  const credential = await findCredential(kernel, parsed.accessKeyId);
+  const found = findCredential(kernel, parsed.accessKeyId);
+  const credential = await found;
   const secret = credential?.active === true ? credential.secretAccessKey : undefined;
-  const verified = verifySignature(request, parsed, {
-    style,
-    secret,
-    bodyHash: bodyHash ?? unreadHash(request, parsed, style),
-  });
+  const hash = bodyHash ?? unreadHash(request, parsed, style);
+  let verified: VerifiedSignature;
+  try {
+    verified = verifySignature(request, parsed, { style, secret, bodyHash: hash });
+  } catch (error) {
+    await noteRefusal(kernel, parsed.accessKeyId, found);
+    throw error;
+  }
   checkToken(kernel, credential!, parsed.sessionToken, style);
   kernel.identity.noteUse(parsed.accessKeyId, parsed.service, parsed.region);
   return { caller: credential!.caller, region: parsed.region, parsed, verified };
@@ -65,11 +69,14 @@ function unreadHash(request: HttpRequest, { payload }: ParsedAuthorization, styl
   return EMPTY_HASH;
 }
 
-/** The credential behind an access key id, the root user's included. Takes the kernel, or a context. */
-export async function findCredential(
+/**
+ * The credential behind an access key id, the root user's included; at once where nothing has to be read. Takes the kernel,
+ * or a context. Whoever refuses its signature then tells {@link noteRefusal}.
+ */
+export function findCredential(
   { config, identity }: Pick<Kernel, 'config' | 'identity'>,
   accessKeyId: string,
-): Promise<Credential | undefined> {
+): Credential | undefined | Promise<Credential | undefined> {
   if (accessKeyId !== config.rootAccessKeyId) return identity.findCredential(accessKeyId);
   return {
     accessKeyId,
@@ -83,6 +90,15 @@ export async function findCredential(
       accessKeyId,
     },
   };
+}
+
+/** A refusal costs a look-up in the database, whether its key had to be looked up or not. @param found as it was found */
+export async function noteRefusal(
+  { identity }: Pick<Kernel, 'identity'>,
+  accessKeyId: string,
+  found: ReturnType<typeof findCredential>,
+): Promise<void> {
+  if (!(found instanceof Promise)) await identity.noteRefusal(accessKeyId);
 }
 
 /** Temporary keys come with their token, long-term keys with none. The signature has been verified already. */

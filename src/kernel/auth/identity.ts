@@ -208,6 +208,11 @@ export interface SamlProvider {
 export interface IdentitySource {
   /** The credential behind an access key id, long-term or temporary; undefined when there is none. */
   findCredential(accessKeyId: string): Credential | undefined | Promise<Credential | undefined>;
+  /**
+   * Told of a wrong signature whose key was found without a look-up: makes up for the one that an unknown key costs, so that
+   * the time of a refusal does not tell which keys there are.
+   */
+  noteRefusal(accessKeyId: string): Promise<void>;
   /** The caller's policies. */
   policiesOf(caller: Caller): CallerPolicies | Promise<CallerPolicies>;
   /**

@@ -25,12 +25,17 @@ export class ReadCache<V> {
 
   /** The value of a key, from the cache or by `load`; concurrent reads of one key load once. `undefined` is not kept. */
   get(key: string, load: () => Promise<V | undefined>): V | undefined | Promise<V | undefined> {
-    const entry = this.#entries.get(key);
-    if (entry !== undefined && this.#clock.monotonicMs() - entry.loadedAtMs < this.#maxAgeMs) return entry.value;
-    return this.#loading.get(key) ?? this.#load(key, load);
+    return this.recent(key) ?? this.#loading.get(key) ?? this.#load(key, load);
   }
 
-  /** What is kept for a key, without looking it up. */
+  /** What is kept for a key and not too old, without looking it up. */
+  recent(key: string): V | undefined {
+    const entry = this.#entries.get(key);
+    if (entry === undefined || this.#clock.monotonicMs() - entry.loadedAtMs >= this.#maxAgeMs) return undefined;
+    return entry.value;
+  }
+
+  /** What is kept for a key, however old, without looking it up. */
   kept(key: string): V | undefined {
     return this.#entries.get(key)?.value;
   }

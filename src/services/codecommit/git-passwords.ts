@@ -1,5 +1,5 @@
 import { createHash, createHmac } from 'node:crypto';
-import { findCredential, sameText } from '../../kernel/auth/authenticate.ts';
+import { findCredential, noteRefusal, sameText } from '../../kernel/auth/authenticate.ts';
 import { parseBasicTime } from '../../kernel/auth/credential-scope.ts';
 import type { Caller } from '../../kernel/auth/identity.ts';
 import { signingKey } from '../../kernel/auth/signing-key.ts';
@@ -92,7 +92,8 @@ async function verifySigned(
   { timestamp, signature }: { timestamp: string; signature: string },
   signedFor: SignedFor,
 ): Promise<GitIdentity> {
-  const credential = await findCredential(ctx, userName);
+  const found = findCredential(ctx, userName);
+  const credential = await found;
   // Without a usable key the same work is done with a key of nobody.
   const secret = credential?.active === true ? credential.secretAccessKey : 'none';
   const account = credential !== undefined && 'account' in credential.caller ? credential.caller.account : ctx.account;
@@ -100,7 +101,10 @@ async function verifySigned(
   const region = matchingRegion(expected, signedFor, await signedFor.regions(account));
   const time = parseBasicTime(`${timestamp}Z`);
   const isCurrent = Math.abs(ctx.now().getTime() - time) <= WINDOW_MS;
-  if (credential?.active !== true || region === undefined || !isCurrent) return { outcome: 'unknown' };
+  if (credential?.active !== true || region === undefined || !isCurrent) {
+    await noteRefusal(ctx, userName, found);
+    return { outcome: 'unknown' };
+  }
   if (!hasItsToken(ctx, credential, sessionToken)) return { outcome: 'expired' };
   ctx.identity.noteUse(userName, 'codecommit', region);
   return { outcome: 'known', caller: credential.caller, region };

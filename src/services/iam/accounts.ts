@@ -48,8 +48,12 @@ export async function findAccount(source: Context | Tx, id: string): Promise<Acc
 
 /** True unless the account was closed: then none of its keys, passwords, roles and sessions works. */
 export async function isOpenAccount(ctx: Context, id: string): Promise<boolean> {
-  if (id === ctx.config.account) return true;
-  return (await findAccount(ctx, id))?.status !== 'SUSPENDED';
+  return id === ctx.config.account || isOpen(ctx, await findAccount(ctx, id));
+}
+
+/** The same, of an account that has been looked up. */
+export function isOpen({ config }: Context, account: AccountRow | undefined): boolean {
+  return account?.status !== 'SUSPENDED' || account.id === config.account;
 }
 
 /** All accounts, the oldest first. */

@@ -7,7 +7,6 @@ import type {
   FederatedUserCaller,
   IdentitySource,
   OpenIdProvider,
-  RootCaller,
   SamlProvider,
   SessionDraft,
   SshPublicKey,
@@ -16,10 +15,11 @@ import type {
 } from '../../kernel/auth/identity.ts';
 import type { Context, Tx } from '../../kernel/context.ts';
 import { ReadCache } from '../../kernel/store/read-cache.ts';
-import { isOpenAccount, rootCaller } from './accounts.ts';
+import { isOpenAccount } from './accounts.ts';
 import { ConsolePasswords } from './console-passwords.ts';
 import { compileDocument } from './documents.ts';
 import { KeyUse } from './key-use.ts';
+import { findKey, userCaller } from './long-term-keys.ts';
 import { findManagedDocument } from './managed-documents.ts';
 import { spendCode } from './mfa-codes.ts';
 import { type OwnerPolicies, policiesOfRole, policiesOfUser } from './owner-policies.ts';
@@ -30,7 +30,10 @@ import { findSession, openSession } from './sessions.ts';
 import { entityArn, findEntity } from './store.ts';
 import { tables } from './tables.ts';
 
+/** What is kept of each kind. */
 const MAX_CACHED = 20_000;
+/** Ids that nobody has come from outside, as many as anybody likes: those that are there are not driven out by them. */
+const MAX_REFUSED = 10_000;
 /** Another node's change is seen within this time; a single node hears of every change at once. */
 const SHARED_AGE_MS = 500;
 const SINGLE_AGE_MS = 60_000;
@@ -50,17 +53,20 @@ export class Identities implements IdentitySource {
   readonly guesses: ConsolePasswords;
   readonly #ctx: Context;
   readonly #credentials: ReadCache<Credential>;
+  /** Ids that were refused and have been looked up for it: of no key, or of one whose signature was wrong. */
+  readonly #refused: ReadCache<'unknown' | 'wrong'>;
   readonly #policies: ReadCache<OwnerPolicies>;
   readonly #roles: ReadCache<AssumableRole>;
   readonly #passwords: ReadCache<PasswordRecord>;
   readonly #sshKeys: ReadCache<SshPublicKey>;
   readonly #guard: PasswordGuard;
 
-  constructor(ctx: Context) {
+  constructor(ctx: Context, limits = { cached: MAX_CACHED, refused: MAX_REFUSED }) {
     this.#ctx = ctx;
     const isShared = ctx.config.databaseUrl !== '';
-    const options = { maxAgeMs: isShared ? SHARED_AGE_MS : SINGLE_AGE_MS, maxEntries: MAX_CACHED };
+    const options = { maxAgeMs: isShared ? SHARED_AGE_MS : SINGLE_AGE_MS, maxEntries: limits.cached };
     this.#credentials = new ReadCache(ctx.clock, options);
+    this.#refused = new ReadCache(ctx.clock, { ...options, maxEntries: limits.refused });
     this.#policies = new ReadCache(ctx.clock, options);
     this.#roles = new ReadCache(ctx.clock, options);
     this.#passwords = new ReadCache(ctx.clock, options);
@@ -74,6 +80,7 @@ export class Identities implements IdentitySource {
   /** Drops everything kept: called after each commit that changed an identity or a policy. */
   forget(): void {
     this.#credentials.clear();
+    this.#refused.clear();
     this.#policies.clear();
     this.#roles.clear();
     this.#passwords.clear();
@@ -81,28 +88,25 @@ export class Identities implements IdentitySource {
   }
 
   findCredential(accessKeyId: string): Credential | undefined | Promise<Credential | undefined> {
-    return this.#credentials.get(accessKeyId, () =>
-      accessKeyId.startsWith('ASIA') ? findSession(this.#ctx, accessKeyId) : this.#loadKey(accessKeyId),
+    if (this.#refused.recent(accessKeyId) === 'unknown') return undefined;
+    return this.#credentials.get(accessKeyId, async () => {
+      let found: Credential | undefined;
+      await this.#refused.get(accessKeyId, async () => {
+        found = await this.#load(accessKeyId);
+        return found === undefined ? 'unknown' : undefined;
+      });
+      return found;
+    });
+  }
+
+  async noteRefusal(accessKeyId: string): Promise<void> {
+    await this.#refused.get(accessKeyId, async () =>
+      (await this.#load(accessKeyId)) === undefined ? 'unknown' : 'wrong',
     );
   }
 
-  async #loadKey(accessKeyId: string): Promise<Credential | undefined> {
-    const row = await tables(this.#ctx)
-      .selectFrom('iam_access_keys as k')
-      .leftJoin('iam_users as u', 'u.id', 'k.user_id')
-      .select(['k.secret', 'k.status', 'k.user_id', 'k.account', 'u.id', 'u.name', 'u.path'])
-      .where('k.id', '=', accessKeyId)
-      .executeTakeFirst();
-    if (row === undefined || !(await isOpenAccount(this.#ctx, row.account))) return undefined;
-    const caller = keyOwner(row, accessKeyId);
-    return (
-      caller && {
-        accessKeyId,
-        secretAccessKey: openKeySecret(this.#ctx, accessKeyId, row.secret),
-        active: row.status === 'Active',
-        caller,
-      }
-    );
+  #load(accessKeyId: string): Promise<Credential | undefined> {
+    return accessKeyId.startsWith('ASIA') ? findSession(this.#ctx, accessKeyId) : findKey(this.#ctx, accessKeyId);
   }
 
   policiesOf(caller: Caller): CallerPolicies | Promise<CallerPolicies> {
@@ -231,35 +235,6 @@ const EVERYTHING: OwnerPolicies = {
     compileDocument('{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}', 'identity'),
   ],
 };
-
-/** Whose key it is: a user's or, under the account's number, the root user's. */
-function keyOwner(
-  row: { user_id: string; account: string; id: string | null; name: string | null; path: string | null },
-  accessKeyId: string,
-): UserCaller | RootCaller | undefined {
-  const { id, account, name, path } = row;
-  if (id !== null && name !== null && path !== null) return userCaller({ id, account, name, path }, accessKeyId);
-  return row.user_id === account ? rootCaller(account, accessKeyId) : undefined;
-}
-
-function userCaller(
-  row: { id: string; account: string; name: string; path: string },
-  accessKeyId?: string,
-): UserCaller {
-  return {
-    type: 'IAMUser',
-    account: row.account,
-    arn: entityArn('user', row),
-    principalId: row.id,
-    userName: row.name,
-    ...(accessKeyId === undefined ? {} : { accessKeyId }),
-  };
-}
-
-/** Opens the sealed secret of a long-term key. */
-export function openKeySecret({ secrets }: Context, accessKeyId: string, sealed: string): string {
-  return secrets.open('iam.access-key', accessKeyId, sealed).toString();
-}
 
 /** This installation's identities. */
 export function identitiesOf({ identity }: Context): Identities {

@@ -1,6 +1,6 @@
 import type { Credential, SessionCaller, SessionDraft, TemporaryCredentials } from '../../kernel/auth/identity.ts';
 import type { Context } from '../../kernel/context.ts';
-import { isOpenAccount } from './accounts.ts';
+import { findAccount, isOpen } from './accounts.ts';
 import { compileDocument } from './documents.ts';
 import { newAccessKeyId, newSecretAccessKey, newSessionToken } from './identifiers.ts';
 import { entityArn } from './store.ts';
@@ -20,11 +20,17 @@ interface SealedSecrets {
 /** The temporary credential of an `ASIA` key id; undefined when there is none. */
 export async function findSession(ctx: Context, accessKeyId: string): Promise<Credential | undefined> {
   const row = await tables(ctx).selectFrom('iam_sessions').selectAll().where('id', '=', accessKeyId).executeTakeFirst();
-  if (row === undefined) return undefined;
+  if (row === undefined) {
+    // As much is read as for a role's session that is there.
+    await tables(ctx).selectFrom('iam_roles').select('id').where('id', '=', accessKeyId).executeTakeFirst();
+    await findAccount(ctx, accessKeyId);
+    return undefined;
+  }
   const secrets = JSON.parse(ctx.secrets.open(PURPOSE, accessKeyId, row.secrets).toString()) as SealedSecrets;
   const documents = JSON.parse(row.session_policies) as string[];
   const caller = await callerNow(ctx, JSON.parse(row.caller) as SessionCaller);
-  if (caller === undefined || !(await isOpenAccount(ctx, row.account))) return undefined;
+  const account = await findAccount(ctx, row.account);
+  if (caller === undefined || !isOpen(ctx, account)) return undefined;
   return {
     accessKeyId,
     ...secrets,

@@ -1,7 +1,7 @@
 /** Who signed a form. The signature covers its policy, and the policy every field. */
 
 import { authFault } from '../../kernel/auth/auth-faults.ts';
-import { findCredential, sameText } from '../../kernel/auth/authenticate.ts';
+import { findCredential, noteRefusal, sameText } from '../../kernel/auth/authenticate.ts';
 import { checkCredential, parseBasicTime } from '../../kernel/auth/credential-scope.ts';
 import { signingKey } from '../../kernel/auth/signing-key.ts';
 import { signatureMatches } from '../../kernel/auth/sigv4.ts';
@@ -45,7 +45,8 @@ export async function authenticateForm(ctx: Context, fields: ReadonlyMap<string,
   });
   if (signedAt > now + SKEW_MS) throw authFault('s3', 'notYet');
   if (now > signedAt + MAX_AGE_MS) throw authFault('s3', 'expired');
-  const known = await findCredential(ctx, scope.accessKeyId);
+  const found = findCredential(ctx, scope.accessKeyId);
+  const known = await found;
   const secret = known?.active === true ? known.secretAccessKey : undefined;
   // The same work is done for a key that does not exist.
   const key =
@@ -53,6 +54,7 @@ export async function authenticateForm(ctx: Context, fields: ReadonlyMap<string,
       ? signingKey('unknown', 'there-is-no-such-key', scope.date, scope.region, scope.service)
       : signingKey(scope.accessKeyId, secret, scope.date, scope.region, scope.service);
   const matches = signatureMatches(key, policy, signature);
+  if (secret === undefined || !matches) await noteRefusal(ctx, scope.accessKeyId, found);
   const member = { AWSAccessKeyId: scope.accessKeyId };
   if (secret === undefined) throw authFault('s3', 'unknownKey', undefined, member);
   if (!matches) throw authFault('s3', 'signature', undefined, member);
