@@ -140,28 +140,33 @@ export const DeleteAccessKey: Op<'DeleteAccessKey'> = {
 
 export const GetAccessKeyLastUsed: Op<'GetAccessKeyLastUsed'> = {
   async resource({ AccessKeyId: id }, ctx) {
-    const owner = await ownerOf(ctx, id);
-    return owner === undefined ? `arn:aws:iam::${ctx.account}:user/*` : entityResource(ctx, 'user', owner.name);
+    const key = await usedKey(ctx, id);
+    if (key === undefined) return `arn:aws:iam::${ctx.account}:user/*`;
+    return key.name === null ? `arn:aws:iam::${ctx.account}:root` : entityResource(ctx, 'user', key.name);
   },
   async handle({ AccessKeyId: id }, ctx) {
-    const row = await ownerOf(ctx, id);
-    if (row === undefined) throw fault(sdk.NoSuchEntityException, `The Access Key with id ${id} cannot be found.`);
+    const key = await usedKey(ctx, id);
+    if (key === undefined) throw fault(sdk.NoSuchEntityException, `The Access Key with id ${id} cannot be found.`);
     const seen = identitiesOf(ctx).keyUse.last(id);
     const lastUsed: sdk.AccessKeyLastUsed = {
-      LastUsedDate: seen ? new Date(seen.atMs) : row.last_used_at === null ? undefined : new Date(row.last_used_at),
-      ServiceName: seen?.service ?? row.last_used_service ?? 'N/A',
-      Region: seen?.region ?? row.last_used_region ?? 'N/A',
+      LastUsedDate: seen ? new Date(seen.atMs) : key.last_used_at === null ? undefined : new Date(key.last_used_at),
+      ServiceName: seen?.service ?? key.last_used_service ?? 'N/A',
+      Region: seen?.region ?? key.last_used_region ?? 'N/A',
     };
-    return { UserName: row.name, AccessKeyLastUsed: lastUsed };
+    return { ...(key.name === null ? {} : { UserName: key.name }), AccessKeyLastUsed: lastUsed };
   },
 };
 
-function ownerOf(ctx: Context, keyId: string) {
-  return tables(ctx)
+/** A key of the account with its last use as it is stored, and its user's name; null for the root user, who has none. */
+async function usedKey(ctx: Context, id: string) {
+  const row = await tables(ctx)
     .selectFrom('iam_access_keys as k')
-    .innerJoin('iam_users as u', 'u.id', 'k.user_id')
+    .leftJoin('iam_users as u', 'u.id', 'k.user_id')
     .select(['u.name', 'k.last_used_at', 'k.last_used_service', 'k.last_used_region'])
-    .where('k.id', '=', keyId)
+    .where('k.id', '=', id)
     .where('k.account', '=', ctx.account)
     .executeTakeFirst();
+  if (row !== undefined || id !== configuredKey(ctx, { id: ctx.account })) return row;
+  // It has no row: its use is known since the server was started.
+  return { name: null, last_used_at: null, last_used_service: null, last_used_region: null };
 }

@@ -34,3 +34,11 @@ export function isChain(certificate: X509Certificate, chain: readonly X509Certif
 export function endOf(certificate: X509Certificate): number {
   return certificate.validToDate.getTime();
 }
+
+/**
+ * Whether a certificate counts at a time (epoch milliseconds): those that are over, or not begun, cannot be uploaded.
+ * Source: IAM User Guide, "Manage server certificates in IAM".
+ */
+export function isValidAt(certificate: X509Certificate, at: number): boolean {
+  return certificate.validFromDate.getTime() <= at && at < endOf(certificate);
+}

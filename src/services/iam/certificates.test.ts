@@ -11,7 +11,9 @@ interface Pair {
 }
 
 /** A certificate authority, a certificate of it, and one of nobody; undefined (and the test skipped) without openssl. */
-async function makePairs(t: TestContext): Promise<{ authority: Pair; issued: Pair; other: Pair } | undefined> {
+async function makePairs(
+  t: TestContext,
+): Promise<{ authority: Pair; issued: Pair; other: Pair; over: string } | undefined> {
   const folder = await temporaryFolder(t);
   const run = (...args: string[]) => execFileSync('openssl', args, { cwd: folder, stdio: 'pipe' });
   const selfSigned = (name: string) =>
@@ -55,15 +57,17 @@ async function makePairs(t: TestContext): Promise<{ authority: Pair; issued: Pai
     '-out',
     'issued.pem',
   );
+  // As long as it takes to make it.
+  run('x509', '-req', '-in', 'issued.csr', '-signkey', 'issued.key', '-days', '0', '-out', 'over.pem');
   const read = (name: string) => readFileSync(join(folder, name), 'utf8');
   const pair = (name: string) => ({ body: read(`${name}.pem`), key: read(`${name}.key`) });
-  return { authority: pair('authority'), issued: pair('issued'), other: pair('other') };
+  return { authority: pair('authority'), issued: pair('issued'), other: pair('other'), over: read('over.pem') };
 }
 
 test('server certificates: key and chain must fit; renamed with their tags; the key is shown nowhere', async (t) => {
   const pairs = await makePairs(t);
   if (pairs === undefined) return;
-  const { authority, issued, other } = pairs;
+  const { authority, issued, other, over } = pairs;
   const server = await startServer(t);
   const { iam } = server.root_;
   const upload = (CertificateBody: string, PrivateKey: string, CertificateChain?: string) =>
@@ -83,6 +87,8 @@ test('server certificates: key and chain must fit; renamed with their tags; the 
     name: 'MalformedCertificateException',
     message: 'Unable to validate certificate chain.',
   });
+  const expired = { name: 'MalformedCertificateException', message: /expired/ };
+  await assert.rejects(upload(over, issued.key), expired);
   const { ServerCertificateMetadata: made } = await upload(issued.body, issued.key, authority.body);
   assert.equal(made!.Arn, 'arn:aws:iam::123456789012:server-certificate/cdn/web');
   assert.match(made!.ServerCertificateId!, /^ASCA/);
@@ -121,6 +127,7 @@ test('server certificates: key and chain must fit; renamed with their tags; the 
   const { Certificate: first } = await sign(issued.body);
   await assert.rejects(sign(issued.body), { name: 'DuplicateCertificateException' });
   await assert.rejects(sign('nothing'), { name: 'MalformedCertificateException' });
+  await assert.rejects(sign(over), expired);
   await sign(other.body);
   await assert.rejects(sign(authority.body), { name: 'LimitExceededException' });
   const name = { UserName: 'alice', CertificateId: first!.CertificateId! };

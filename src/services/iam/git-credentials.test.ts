@@ -69,6 +69,40 @@ test('git credentials: shown once, checked, turned off, reset, two at most', asy
   }
 });
 
+test('what is done with a credential can depend on the service that it is for', async (t) => {
+  const server = await startServer(t);
+  const { iam } = server.root_;
+  await iam.createUser({ UserName: 'alice' });
+  const { ServiceSpecificCredential: made } = await iam.createServiceSpecificCredential({
+    UserName: 'alice',
+    ServiceName: SERVICE,
+  });
+  const name = { UserName: 'alice', ServiceSpecificCredentialId: made!.ServiceSpecificCredentialId! };
+  const actions = ['Reset', 'Update', 'Delete'].map((verb) => `iam:${verb}ServiceSpecificCredential`);
+  const withService = (service: string) => ({
+    Version: '2012-10-17',
+    Statement: [
+      {
+        Effect: 'Allow',
+        Action: actions,
+        Resource: '*',
+        Condition: { StringEquals: { 'iam:ServiceSpecificCredentialServiceName': service } },
+      },
+    ],
+  });
+  const other = await server.user('other', withService('cassandra.amazonaws.com'));
+  const denied = { name: 'AccessDenied' };
+  await assert.rejects(other.iam.resetServiceSpecificCredential(name), denied);
+  await assert.rejects(other.iam.updateServiceSpecificCredential({ ...name, Status: 'Inactive' }), denied);
+  await assert.rejects(other.iam.deleteServiceSpecificCredential(name), denied);
+  const keeper = await server.user('keeper', withService(SERVICE));
+  await keeper.iam.resetServiceSpecificCredential(name);
+  await keeper.iam.updateServiceSpecificCredential({ ...name, Status: 'Inactive' });
+  await keeper.iam.deleteServiceSpecificCredential(name);
+  // One that is not there is for no service.
+  await assert.rejects(keeper.iam.deleteServiceSpecificCredential(name), denied);
+});
+
 test('S10: who guesses has to wait, a client that repeats one password and everybody else has not', async (t) => {
   let nowMs = 0;
   const server = await startServer(t, { clock: { ...systemClock, monotonicMs: () => nowMs } });

@@ -4,7 +4,7 @@ import type { Context } from '../../kernel/context.ts';
 import { fault } from '../../kernel/fault.ts';
 import type { Operation, OperationName } from '../../kernel/service.ts';
 import { deleteAllTags, putTags, tagsOf } from '../../kernel/tags.ts';
-import { endOf, isChain, readCertificates, readPrivateKey } from './certificate-format.ts';
+import { endOf, isChain, isValidAt, readCertificates, readPrivateKey } from './certificate-format.ts';
 import { newId } from './identifiers.ts';
 import { listPage } from './markers.ts';
 import { QUOTAS, quotaExceeded } from './quotas.ts';
@@ -61,6 +61,9 @@ export const UploadServerCertificate: Op<'UploadServerCertificate'> = {
     const { ServerCertificateName: name, Path: path = '/', Tags: tags = [] } = input;
     checkTags(tags);
     const certificate = checked(input.CertificateBody, input.PrivateKey, input.CertificateChain);
+    if (!isValidAt(certificate, ctx.now().getTime())) {
+      throw fault(sdk.MalformedCertificateException, 'The certificate has expired or is not valid yet.');
+    }
     const id = newId(ctx.ids, 'ASCA');
     const row: ServerCertificateRow = {
       id,

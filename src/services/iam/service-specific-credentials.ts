@@ -1,7 +1,7 @@
 import * as sdk from '@aws-sdk/client-iam';
 import type { Context, Tx } from '../../kernel/context.ts';
 import { fault } from '../../kernel/fault.ts';
-import type { Operation, OperationName } from '../../kernel/service.ts';
+import type { ConditionKeys, Operation, OperationName } from '../../kernel/service.ts';
 import { newId, newServicePassword } from './identifiers.ts';
 import { changeIdentities } from './identities.ts';
 import { passwordDigest } from './password-guard.ts';
@@ -32,6 +32,20 @@ async function credentialById(tx: Tx, ctx: Context, userName: string, id: string
   const row = (await credentialsOf(tx, user.id)).find((one) => one.id === id);
   if (row === undefined) throw fault(sdk.NoSuchEntityException, `No such credential ${id} exists`);
   return row;
+}
+
+/** The service of a credential that is there, as a condition of what is done with it. */
+async function serviceCondition(
+  { ServiceSpecificCredentialId: id }: { ServiceSpecificCredentialId: string },
+  ctx: Context,
+): Promise<ConditionKeys> {
+  const row = await tables(ctx)
+    .selectFrom('iam_service_credentials')
+    .select('service')
+    .where('id', '=', id)
+    .where('account', '=', ctx.account)
+    .executeTakeFirst();
+  return row === undefined ? {} : { 'iam:ServiceSpecificCredentialServiceName': row.service };
 }
 
 function withPassword(row: ServiceCredentialRow, userName: string, password: string): sdk.ServiceSpecificCredential {
@@ -117,6 +131,7 @@ export const ListServiceSpecificCredentials: Op<'ListServiceSpecificCredentials'
 
 export const ResetServiceSpecificCredential: Op<'ResetServiceSpecificCredential'> = {
   resource: userResource,
+  conditions: serviceCondition,
   async handle({ UserName: name, ServiceSpecificCredentialId: id }, ctx) {
     const userName = name ?? ownUserName(ctx);
     const password = newServicePassword(ctx.ids);
@@ -132,6 +147,7 @@ export const ResetServiceSpecificCredential: Op<'ResetServiceSpecificCredential'
 
 export const UpdateServiceSpecificCredential: Op<'UpdateServiceSpecificCredential'> = {
   resource: userResource,
+  conditions: serviceCondition,
   async handle({ UserName: name, ServiceSpecificCredentialId: id, Status: status }, ctx) {
     await changeIdentities(ctx, async (tx) => {
       await credentialById(tx, ctx, name ?? ownUserName(ctx), id);
@@ -143,6 +159,7 @@ export const UpdateServiceSpecificCredential: Op<'UpdateServiceSpecificCredentia
 
 export const DeleteServiceSpecificCredential: Op<'DeleteServiceSpecificCredential'> = {
   resource: userResource,
+  conditions: serviceCondition,
   async handle({ UserName: name, ServiceSpecificCredentialId: id }, ctx) {
     await changeIdentities(ctx, async (tx) => {
       await credentialById(tx, ctx, name ?? ownUserName(ctx), id);

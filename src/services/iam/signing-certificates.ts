@@ -3,7 +3,7 @@ import type { Context, Tx } from '../../kernel/context.ts';
 import { fault } from '../../kernel/fault.ts';
 import { UPPER_ALNUM } from '../../kernel/ids.ts';
 import type { Operation, OperationName } from '../../kernel/service.ts';
-import { endOf, readCertificates } from './certificate-format.ts';
+import { isValidAt, readCertificates } from './certificate-format.ts';
 import { slicePage } from './markers.ts';
 import { QUOTAS, quotaExceeded } from './quotas.ts';
 import type { SigningCertificateRow } from './report-tables.ts';
@@ -44,8 +44,8 @@ export const UploadSigningCertificate: Op<'UploadSigningCertificate'> = {
     if (certificate === undefined || more.length > 0) {
       throw fault(sdk.MalformedCertificateException, 'Unable to parse certificate; it must be one in PEM format.');
     }
-    if (endOf(certificate) <= ctx.now().getTime()) {
-      throw fault(sdk.InvalidCertificateException, 'The certificate has expired.');
+    if (!isValidAt(certificate, ctx.now().getTime())) {
+      throw fault(sdk.MalformedCertificateException, 'The certificate has expired or is not valid yet.');
     }
     const fingerprint = certificate.fingerprint256;
     return ctx.tx(async (tx) => {

@@ -46,3 +46,42 @@ test('the pages of a simulation hold every pair once', async (t) => {
     ['implicitDeny', 'allowed', 'implicitDeny', 'implicitDeny', 'implicitDeny', 'implicitDeny'],
   );
 });
+
+test('a simulation across accounts tells what each side says, one inside an account does not', async (t) => {
+  const { iam } = (await startServer(t)).root_;
+  const document = (...Statement: object[]) => JSON.stringify({ Version: '2012-10-17', Statement });
+  const CallerArn = 'arn:aws:iam::123456789012:user/alice';
+  const resource = 'arn:aws:s3:::bucket/key';
+  const own = { Effect: 'Allow', Action: 's3:*', Resource: '*' };
+  const theirs = { Effect: 'Allow', Principal: { AWS: CallerArn }, Action: 's3:GetObject', Resource: resource };
+  const one = async (owner: string, identity: object, policy: object, ResourceArns?: string[]) => {
+    const { EvaluationResults } = await iam.simulateCustomPolicy({
+      PolicyInputList: [document(identity)],
+      ActionNames: ['s3:GetObject'],
+      ...(ResourceArns === undefined ? {} : { ResourceArns, ResourcePolicy: document(policy) }),
+      ResourceOwner: `arn:aws:iam::${owner}:root`,
+      CallerArn,
+    });
+    const { EvalDecision, EvalDecisionDetails, ResourceSpecificResults: specific } = EvaluationResults![0]!;
+    return [EvalDecision, EvalDecisionDetails, specific?.[0]?.EvalDecisionDetails];
+  };
+  const sides = (identity: string, resourcePolicy: string) => ({
+    'IAM Policy': identity,
+    'Resource Policy': resourcePolicy,
+  });
+  const elsewhere = '999999999999';
+  const both = sides('allowed', 'allowed');
+  assert.deepEqual(await one(elsewhere, own, theirs, [resource]), ['allowed', both, both]);
+  const other = { ...theirs, Action: 's3:PutObject' };
+  const closed = sides('allowed', 'implicitDeny');
+  assert.deepEqual(await one(elsewhere, own, other, [resource]), ['implicitDeny', closed, closed]);
+  const deny = { ...theirs, Effect: 'Deny' };
+  const denied = sides('allowed', 'explicitDeny');
+  assert.deepEqual(await one(elsewhere, own, deny, [resource]), ['explicitDeny', denied, denied]);
+  const nothing = { ...own, Action: 'iam:*' };
+  const poor = sides('implicitDeny', 'allowed');
+  assert.deepEqual(await one(elsewhere, nothing, theirs, [resource]), ['implicitDeny', poor, poor]);
+  const account = '123456789012';
+  assert.deepEqual(await one(account, own, theirs, [resource]), ['allowed', {}, undefined]);
+  assert.deepEqual(await one(account, own, theirs), ['allowed', undefined, undefined]);
+});

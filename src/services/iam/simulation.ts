@@ -7,6 +7,7 @@ import type { CompiledPolicy } from '../../kernel/auth/policy-grammar.ts';
 import type { PrincipalIdentity } from '../../kernel/auth/principals.ts';
 import type { Context } from '../../kernel/context.ts';
 import type { Operation, OperationName } from '../../kernel/service.ts';
+import { compileDocument } from './documents.ts';
 import { listPage } from './markers.ts';
 import { namedPolicies, subjectOf } from './named-policies.ts';
 import { policiesOfGroup, policiesOfRole, policiesOfUser } from './owner-policies.ts';
@@ -14,6 +15,13 @@ import { contextKeysOf } from './policy-texts.ts';
 import { compile, matchedStatements, type PolicySource, policySource, sourceOfNamed } from './simulated-statements.ts';
 
 type Op<N extends OperationName<typeof sdk>> = Operation<typeof sdk, N>;
+
+const DECISIONS = { allow: 'allowed', explicitDeny: 'explicitDeny', implicitDeny: 'implicitDeny' } as const;
+/** An identity that stands in nobody's way, so that the other side alone decides. */
+const EVERYTHING = compileDocument(
+  '{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}',
+  'identity',
+);
 
 type SimulationInput = Pick<
   sdk.SimulateCustomPolicyRequest,
@@ -154,17 +162,19 @@ function resultOf(
   matched: sdk.Statement[],
   missing: string[],
 ): sdk.EvaluationResult {
-  const decision = { allow: 'allowed', explicitDeny: 'explicitDeny', implicitDeny: 'implicitDeny' } as const;
   const boundaryDetail =
     request.boundary === undefined
       ? {}
       : { PermissionsBoundaryDecisionDetail: { AllowedByPermissionsBoundary: !isByBoundary(evaluation) } };
-  const EvalDecision = decision[evaluation.decision];
+  const EvalDecision = DECISIONS[evaluation.decision];
+  const isAcross = request.resourceAccount !== request.principal.account;
+  const details = isAcross ? { EvalDecisionDetails: sidesOf(request) } : {};
   const specific: sdk.ResourceSpecificResult = {
     EvalResourceName: request.resource,
     EvalResourceDecision: EvalDecision,
     MatchedStatements: matched,
     MissingContextValues: missing,
+    ...details,
     ...boundaryDetail,
   };
   return {
@@ -173,9 +183,19 @@ function resultOf(
     EvalDecision,
     MatchedStatements: matched,
     MissingContextValues: missing,
+    // Inside one account they are empty, and not there where no resource is named.
+    ...(request.resource === '*' ? details : { EvalDecisionDetails: {}, ...details }),
     ...(request.resource === '*' ? {} : { ResourceSpecificResults: [specific] }),
     ...boundaryDetail,
   };
+}
+
+/** What each of two accounts says: the request is allowed when both allow it. */
+function sidesOf(request: AuthorizationRequest): Record<string, sdk.PolicyEvaluationDecisionType> {
+  const { account } = request.principal;
+  const caller = evaluate({ ...request, resourceAccount: account, resourcePolicy: undefined });
+  const owner = evaluate({ ...request, identityPolicies: [EVERYTHING], boundary: undefined });
+  return { 'IAM Policy': DECISIONS[caller.decision], 'Resource Policy': DECISIONS[owner.decision] };
 }
 
 function isByBoundary(evaluation: Evaluation): boolean {

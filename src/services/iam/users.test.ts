@@ -109,6 +109,18 @@ test('keys of the root user: made, listed and deleted by himself, the one of the
   assert.deepEqual(await idsOf(), [configured, key!.AccessKeyId]);
   const second = server.clients({ accessKeyId: key!.AccessKeyId!, secretAccessKey: key!.SecretAccessKey! });
   assert.equal((await second.sts.getCallerIdentity({})).Arn, `arn:aws:iam::${ACCOUNT}:root`);
+  const usedBy = async (AccessKeyId: string) => {
+    const { UserName, AccessKeyLastUsed: used } = await iam.getAccessKeyLastUsed({ AccessKeyId });
+    return [UserName, used!.ServiceName, used!.Region, used!.LastUsedDate instanceof Date];
+  };
+  assert.deepEqual(await usedBy(key!.AccessKeyId!), [undefined, 'sts', 'us-east-1', true]);
+  assert.deepEqual(await usedBy(configured!), [undefined, 'iam', 'us-east-1', true]);
+  const reader = await server.user('reader', {
+    Version: '2012-10-17',
+    Statement: [{ Effect: 'Allow', Action: 'iam:GetAccessKeyLastUsed', Resource: `arn:aws:iam::${ACCOUNT}:user/*` }],
+  });
+  await assert.rejects(reader.iam.getAccessKeyLastUsed({ AccessKeyId: key!.AccessKeyId! }), { name: 'AccessDenied' });
+  await assert.rejects(reader.iam.getAccessKeyLastUsed({ AccessKeyId: configured! }), { name: 'AccessDenied' });
   await assert.rejects(iam.createAccessKey({}), { name: 'LimitExceededException' });
   await assert.rejects(second.iam.deleteAccessKey({ AccessKeyId: configured }), { name: 'AccessDenied' });
   await iam.updateAccessKey({ AccessKeyId: key!.AccessKeyId!, Status: 'Inactive' });
@@ -117,6 +129,9 @@ test('keys of the root user: made, listed and deleted by himself, the one of the
   assert.deepEqual(await idsOf(), [configured]);
   const partner = await server.account('partner');
   assert.equal((await partner.root.iam.listAccessKeys({})).AccessKeyMetadata!.length, 1);
+  await assert.rejects(partner.root.iam.getAccessKeyLastUsed({ AccessKeyId: configured! }), {
+    name: 'NoSuchEntityException',
+  });
   await assert.rejects(second.iam.listAccessKeys({}), { name: 'InvalidClientTokenId' });
 });
 

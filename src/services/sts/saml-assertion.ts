@@ -4,7 +4,7 @@ import type { SamlProvider } from '../../kernel/auth/identity.ts';
 import type { Context } from '../../kernel/context.ts';
 import { type Fault, fault } from '../../kernel/fault.ts';
 import { childElements, XmlError } from '../../kernel/strict-xml.ts';
-import { ASSERTION, openResponse } from './saml-signature.ts';
+import { ASSERTION, EncryptedAssertionError, openResponse } from './saml-signature.ts';
 
 /** A verified assertion. */
 export interface SamlAssertion {
@@ -47,6 +47,11 @@ export function verifyAssertion(encoded: string, provider: SamlProvider, ctx: Co
     const text = new TextDecoder('utf-8', { fatal: true }).decode(Buffer.from(encoded, 'base64'));
     ({ assertion, status } = openResponse(text, provider.certificates));
   } catch (error) {
+    if (error instanceof EncryptedAssertionError) {
+      throw invalid(
+        'Encrypted assertions are not implemented by Slipway: let the identity provider sign and not encrypt.',
+      );
+    }
     if (!(error instanceof XmlError) && !(error instanceof TypeError)) throw error;
     throw Object.assign(invalid(`Response signature invalid: ${error.message}`), { cause: error });
   }

@@ -20,6 +20,9 @@ const ALGORITHMS = {
   ],
 };
 
+/** Assertions are opened by no key here. */
+export class EncryptedAssertionError extends Error {}
+
 /** A response of which only the signed part is left. */
 export interface SignedResponse {
   /** The assertion, parsed from the very bytes that are signed. */
@@ -32,7 +35,7 @@ export interface SignedResponse {
  * Takes a SAML response apart and answers its one assertion, provided that one of the certificates signed it or the whole
  * response. What is read later is parsed from the signed bytes, so content that was put around them is never looked at;
  * a response in which anything stands where it could be taken for something else is refused.
- * @throws XmlError
+ * @throws XmlError, EncryptedAssertionError
  */
 export function openResponse(text: string, certificates: readonly string[]): SignedResponse {
   const document = parseStrictXml(text);
@@ -63,8 +66,7 @@ export function openResponse(text: string, certificates: readonly string[]): Sig
 }
 
 function onlyAssertion(document: Document, response: Element): Element {
-  if (descendants(document, ASSERTION, 'EncryptedAssertion').length > 0)
-    throw new XmlError('the assertion is encrypted');
+  if (descendants(document, ASSERTION, 'EncryptedAssertion').length > 0) throw new EncryptedAssertionError();
   const everywhere = descendants(document, ASSERTION, 'Assertion');
   const [assertion] = childElements(response, ASSERTION, 'Assertion');
   if (assertion === undefined || everywhere.length !== 1) throw new XmlError('it must hold one assertion');

@@ -256,6 +256,9 @@ test('S13: assertions that are refused: forged, wrapped, late, for somebody else
     ['deeply nested', `${'<a>'.repeat(10_000)}${'</a>'.repeat(10_000)}`, wrong],
   ];
   for (const [what, xml, name] of cases) await assert.rejects(signIn(xml), { name }, what);
+  // What nobody here could open is said to be that, and not a wrong signature.
+  const encrypted = insert(good(), '<saml:EncryptedAssertion/>');
+  await assert.rejects(signIn(encrypted), { name: wrong, message: /Encrypted assertions are not implemented/ });
   await assert.rejects(signIn(good(), { PrincipalArn: `${PROVIDER}2` }), { name: wrong });
   await assert.rejects(signIn(good(), { SAMLAssertion: 'not-base64!' }), { name: wrong });
   await signIn(good());
