@@ -37,16 +37,17 @@ export function references(names: string[]): ConditionKeys {
 
 /**
  * Addresses for git clients, in AWS's form on this installation's own host.
- * @param sshPort port of git over SSH; undefined where there is none, and then the standard one is named.
+ * @param sshPort port of git over SSH; undefined where it is switched off: no address is better than one that leads nowhere.
  */
 export function cloneUrls(
   publicUrl: string,
   sshPort: number | undefined,
   name: string,
-): { cloneUrlHttp: string; cloneUrlSsh: string } {
-  const hostname = hostOf(publicUrl);
-  const port = sshPort === undefined || sshPort === 22 ? '' : `:${sshPort}`;
-  return { cloneUrlHttp: `${publicUrl}/v1/repos/${name}`, cloneUrlSsh: `ssh://${hostname}${port}/v1/repos/${name}` };
+): { cloneUrlHttp: string; cloneUrlSsh?: string } {
+  const cloneUrlHttp = `${publicUrl}/v1/repos/${name}`;
+  if (sshPort === undefined) return { cloneUrlHttp };
+  const port = sshPort === 22 ? '' : `:${sshPort}`;
+  return { cloneUrlHttp, cloneUrlSsh: `ssh://${hostOf(publicUrl)}${port}/v1/repos/${name}` };
 }
 
 let known = { publicUrl: '', hostname: '' };
