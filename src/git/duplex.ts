@@ -1,8 +1,9 @@
 import type { Readable, Writable } from 'node:stream';
 import { type GitService, greet, type ProtocolVersion } from './advertisement.ts';
-import { GitFailure } from './failure.ts';
+import { GitFailure, isGitFailure } from './failure.ts';
 import { writable } from './flow.ts';
 import { failureOf } from './git-process.ts';
+import { PatientInput } from './patience.ts';
 import { DELIMITER, FLUSH, PacketReader, pktLine } from './pkt-line.ts';
 import { receivePack } from './receive-pack.ts';
 import type { Repository } from './repository.ts';
@@ -21,6 +22,12 @@ export interface DuplexExchange {
 
 /** One request of version 2; a fetch of a repository with hundreds of thousands of references. */
 const MAX_REQUEST_BYTES = 64 * 1024 * 1024;
+/** Between two questions of a fetch, the client looks at what it has. */
+const FETCH_IDLE_MS = 120_000;
+/** Between the commands of a push and its pack, the client makes the pack, and says nothing meanwhile. */
+const PACKING_MS = 1_800_000;
+/** A pack that has begun goes on, as over HTTP. */
+const PACK_IDLE_MS = 30_000;
 
 /**
  * Serves a user who was authenticated and authorised before, over a connection such as SSH's (gitprotocol-pack): the
@@ -44,7 +51,9 @@ async function servePush(repository: Repository, { input, output, signal }: Dupl
   const write = (bytes: Uint8Array) => {
     output.write(bytes);
   };
-  await receivePack(repository, bytesOf(input), rules, { write, signal, report: door.report });
+  const bytes = new PatientInput(input, repository.surroundings.clock, PACKING_MS);
+  const begun = () => bytes.wait(PACK_IDLE_MS);
+  await receivePack(repository, bytes, rules, { write, signal, report: door.report, begun });
 }
 
 /** Version 2: each request stands alone, as over HTTP. */
@@ -53,7 +62,7 @@ async function serveRequests(
   { input, output, signal }: DuplexExchange,
   door: GitDoor,
 ): Promise<void> {
-  const reader = new PacketReader(bytesOf(input));
+  const reader = new PacketReader(new PatientInput(input, repository.surroundings.clock, FETCH_IDLE_MS));
   for (;;) {
     const request = await readRequest(reader);
     if (request === null) return;
@@ -100,12 +109,21 @@ async function serveConversation(
         signal,
         ...(version === 1 ? { env: { GIT_PROTOCOL: 'version=1' } } : {}),
       });
-      const fed = feed(input, child.stdin);
-      await pass(child.stdout, output);
+      // While git has something to say, it is not the client's turn.
+      const isBusy = () => output.writableLength > 0;
+      const bytes = new PatientInput(input, repository.surroundings.clock, FETCH_IDLE_MS, isBusy);
+      let idle: GitFailure | null = null;
+      const fed = feed(bytes, child.stdin, signal).catch((error: unknown) => {
+        if (!isGitFailure(error, 'stopped')) throw error;
+        idle = error;
+        child.kill();
+      });
+      await pass(child.stdout, output, () => bytes.restart());
       const end = await child.ended;
       // The client may keep its side open; nothing reads it any more.
       input.pause();
       fed.catch(door.report);
+      if (idle !== null) throw idle;
       if (end.status !== 0) throw failureOf(end, 'upload-pack');
     });
   } finally {
@@ -113,25 +131,28 @@ async function serveConversation(
   }
 }
 
-async function feed(input: Readable, stdin: Writable): Promise<void> {
+async function feed(bytes: AsyncIterable<Buffer>, stdin: Writable, signal: AbortSignal): Promise<void> {
   try {
-    for await (const chunk of bytesOf(input)) {
+    for await (const chunk of bytes) {
       if (stdin.destroyed) return;
       stdin.write(chunk);
       await writable(stdin);
     }
   } catch (error) {
     // The client is gone, which is seen by whoever waits for git.
-    if (!input.destroyed) throw error;
+    if (!signal.aborted) throw error;
   }
   stdin.end();
 }
 
-async function pass(source: Readable, output: Writable): Promise<void> {
+/** @param passed is called for each piece. */
+async function pass(source: Readable, output: Writable, passed: () => void = () => undefined): Promise<void> {
   const gone = () => source.destroy();
+  if (output.destroyed) gone();
   output.once('close', gone);
   try {
     for await (const chunk of source) {
+      passed();
       output.write(chunk);
       await writable(output);
     }
@@ -140,11 +161,6 @@ async function pass(source: Readable, output: Writable): Promise<void> {
   } finally {
     output.off('close', gone);
   }
-}
-
-/** The input alone ends: the same stream still carries the answer. */
-function bytesOf(input: Readable): AsyncIterable<Buffer> {
-  return input.iterator({ destroyOnReturn: false });
 }
 
 async function* only(bytes: Uint8Array): AsyncGenerator<Uint8Array> {

@@ -28,13 +28,14 @@ const KEEP_ALIVE_MS = 5_000;
  *
  * Shallow lines are read and need no more: a pack that passes has all its history, so no reference gets a new root.
  * @param out.report is told about failures that are not the client's; the client hears a plain sentence.
+ * @param out.begun is told when the first bytes of the pack are here.
  * @throws {GitFailure} `bad-request` before anything was written.
  */
 export async function receivePack(
   repository: Repository,
   input: AsyncIterable<Uint8Array>,
   rules: PushRules,
-  out: { write(bytes: Uint8Array): void; report(error: unknown): void; signal?: AbortSignal },
+  out: { write(bytes: Uint8Array): void; report(error: unknown): void; begun?(): void; signal?: AbortSignal },
 ): Promise<void> {
   const reader = new PacketReader(input);
   const request = await readPushRequest(reader, rules.maxReferences);
@@ -54,7 +55,7 @@ async function carryOut(
   reader: PacketReader,
   request: PushRequest,
   rules: PushRules,
-  out: { report(error: unknown): void; signal?: AbortSignal },
+  out: { report(error: unknown): void; begun?(): void; signal?: AbortSignal },
 ): Promise<Buffer[]> {
   const problems = findHopelessCommands(request.commands, await repository.state());
   const rest = request.commands.filter((command) => !problems.has(command.name));
@@ -72,6 +73,7 @@ async function carryOut(
     const { atomic } = request;
     const { signal } = out;
     const pack = (await bringsObjects(reader, updates)) ? reader.rest() : null;
+    out.begun?.();
     const abandoned = request.commands.flatMap(({ name, to }) => (problems.has(name) && to !== null ? [to] : []));
     const { commit } = rules;
     const wanted = { updates, atomic, pack, limits, signal, commit, abandoned };

@@ -7,7 +7,8 @@ import type { Context, Origin } from '../../kernel/context.ts';
 import type { BlobStore } from '../../kernel/store/blobs.ts';
 import { protocolOf, readSshCommand, type SshCommand } from './ssh-command.ts';
 import { sshHostKey } from './ssh-host-key.ts';
-import { hangUp, Logins, watchStall } from './ssh-limits.ts';
+import { hangUp, hasRoomInPackets, Logins, limitUnread, socketOf, watchStall } from './ssh-limits.ts';
+import { gatherWrites, outputOf } from './ssh-output.ts';
 import { serveSshCommand } from './ssh-serve.ts';
 
 /** Authenticated ciphers, curves and SHA-2 only. AES-GCM alone, since clients would choose slower ones first. */
@@ -33,6 +34,8 @@ const LOGIN_MS = 20_000;
 const MAX_LOGIN_TRIES = 10;
 const MAX_SESSIONS = 10;
 const KEEP_ALIVE_MS = 30_000;
+/** A connection that runs no command is kept open by clients that share it; not for ever. */
+const IDLE_MS = 600_000;
 const GREETING = [
   'You have successfully authenticated over SSH.',
   'Use Git to work with repositories; interactive shells are not supported.',
@@ -70,11 +73,14 @@ export async function openSshDoor(ctx: Context): Promise<readonly string[]> {
       keepaliveInterval: KEEP_ALIVE_MS,
     },
     (client, { ip, header }) => {
+      // A client that breaks off or breaks the protocol loses its connection, which is all there is to do.
+      client.on('error', () => client.end());
       // Those who are not in yet have a limit of their own, or they would keep out those who may come in.
       if (connections.size - logins.size >= MAX_CONNECTIONS) {
         hangUp(client);
         return;
       }
+      gatherWrites(socketOf(client).setNoDelay());
       connections.add(client);
       logins.add(client);
       client.once('close', () => connections.delete(client));
@@ -110,6 +116,14 @@ export async function closeSshDoor(ctx: Context): Promise<void> {
   doors.delete(ctx.blobs);
 }
 
+/** What a command runs over. */
+interface Exchange {
+  channel: ServerChannel;
+  /** Aborted when the client hangs up. */
+  signal: AbortSignal;
+  version: ProtocolVersion;
+}
+
 /** One client. Who it is is asked again at every command: a key that is switched off opens nothing more. */
 class SshConnection {
   readonly #ctx: Context;
@@ -118,6 +132,8 @@ class SshConnection {
   #keyId = '';
   #tries = 0;
   #sessions = 0;
+  #commands = 0;
+  #idle: { cancel(): void } | undefined;
 
   constructor(ctx: Context, client: Connection, sourceIp: string, software: string) {
     this.#ctx = ctx;
@@ -129,14 +145,30 @@ class SshConnection {
     const grace = this.#ctx.clock.after(LOGIN_MS, () => hangUp(this.#client));
     this.#client
       .on('authentication', (attempt) => void this.#authenticate(attempt))
-      .once('ready', () => grace.cancel())
-      .once('close', () => grace.cancel())
+      .once('ready', () => {
+        grace.cancel();
+        this.#rest();
+      })
+      .once('close', () => {
+        grace.cancel();
+        this.#idle?.cancel();
+        this.#idle = undefined;
+      })
       .on('session', (accept, reject) => {
         if (this.#sessions >= MAX_SESSIONS) reject();
-        else this.#serve(accept());
-      })
-      // A client that breaks off or breaks the protocol loses its connection, which is all there is to do.
-      .on('error', () => this.#client.end());
+        else this.#open(accept());
+      });
+  }
+
+  #open(session: Session): void {
+    if (hasRoomInPackets(session)) this.#serve(session);
+    else hangUp(this.#client);
+  }
+
+  /** Waits for a next command, for a while. */
+  #rest(): void {
+    this.#idle?.cancel();
+    this.#idle = this.#ctx.clock.after(IDLE_MS, () => hangUp(this.#client));
   }
 
   async #authenticate(attempt: AuthContext): Promise<void> {
@@ -185,41 +217,70 @@ class SshConnection {
       })
       // `ssh host` asks for a terminal before its shell; it gets none of its own, only the greeting.
       .on('pty', (accept) => accept?.())
-      .on('shell', (accept) => greet(accept()))
+      .on('shell', (accept) => this.#begin(accept, greet))
       .on('exec', (accept, _, { command }) => {
         const asked = readSshCommand(command);
-        const channel = accept();
-        if (asked === undefined) refuse(channel, 'Only git-upload-pack and git-receive-pack can be run.');
-        else this.#run(channel, asked, protocolOf(protocol)).catch((error: unknown) => this.#fail(channel, error));
+        this.#begin(accept, (channel) => {
+          if (asked === undefined) refuse(channel, 'Only git-upload-pack and git-receive-pack can be run.');
+          else {
+            const signal = this.#signalOf(session, channel);
+            const exchange = { channel, signal, version: protocolOf(protocol) };
+            this.#run(asked, exchange).catch((error: unknown) => this.#fail(channel, error));
+          }
+        });
       });
   }
 
-  async #run(channel: ServerChannel, command: SshCommand, version: ProtocolVersion): Promise<void> {
+  /** A session runs one thing: whatever is asked for after it gets no channel. */
+  #begin(accept: () => ServerChannel | undefined, work: (channel: ServerChannel) => void): void {
+    const channel = accept();
+    if (channel === undefined) return;
+    limitUnread(this.#client, channel);
+    work(channel);
+  }
+
+  /** Aborted when the client hangs up. A channel says so only when all that came over it was read. */
+  #signalOf(session: Session, channel: ServerChannel): AbortSignal {
     const gone = new AbortController();
-    channel.once('close', () => gone.abort());
-    channel.on('error', () => gone.abort());
+    const leave = () => gone.abort();
+    session.once('close', leave);
+    channel.once('close', leave).on('error', leave);
+    this.#client.once('close', leave);
+    channel.once('close', () => this.#client.off('close', leave));
+    return gone.signal;
+  }
+
+  async #run(command: SshCommand, { channel, signal, version }: Exchange): Promise<void> {
     const key = await this.#key(this.#keyId);
     if (key === undefined) {
       refuse(channel, 'The SSH key is not active any more.');
       return;
     }
-    const watch = watchStall(this.#ctx.clock, channel, () => hangUp(this.#client));
+    const output = outputOf(this.#client, channel, signal);
+    const watch = watchStall(this.#ctx.clock, output, () => hangUp(this.#client));
+    this.#commands += 1;
+    this.#idle?.cancel();
     try {
       const status = await serveSshCommand(this.#ctx, key.caller, command, {
         version,
-        channel,
-        origin: { ...this.#origin, signal: gone.signal },
+        input: channel,
+        output,
+        tell: (text) => void channel.stderr.write(`${text}\n`),
+        origin: { ...this.#origin, signal },
       });
       end(channel, status);
     } finally {
       watch.cancel();
+      output.destroy();
+      this.#commands -= 1;
+      if (this.#commands === 0 && this.#idle !== undefined) this.#rest();
     }
   }
 
   /** Ours to mend: the client hears that, and the server goes on. */
   #fail(channel: ServerChannel, error: unknown): void {
     this.#ctx.log.error({ err: error }, 'a command over SSH failed');
-    if (!channel.destroyed) refuse(channel, 'internal error');
+    refuse(channel, 'internal error');
   }
 }
 
@@ -243,7 +304,8 @@ function refuse(channel: ServerChannel, text: string): void {
 }
 
 function end(channel: ServerChannel, status: number): void {
-  if (channel.destroyed) return;
   channel.exit(status);
   channel.end();
+  // What the client sends meanwhile is nobody's.
+  channel.resume();
 }

@@ -1,17 +1,48 @@
+import type { Socket } from 'node:net';
 import type { Writable } from 'node:stream';
-import type { Connection } from 'ssh2';
+import type { Connection, ServerChannel, Session } from 'ssh2';
 import type { Clock } from '../../kernel/clock.ts';
 
 /** Connections that have not logged in yet. Each may take twenty seconds, so a few must not keep everybody out. */
 const MAX_LOGINS = 100;
 /** As over HTTP: for so long a client may take nothing of what it asked for. */
 const STALL_MS = 60_000;
+/** What a client may send ahead is its window of 2 MiB, once more for what was read meanwhile, and some packets. */
+const MAX_UNREAD_BYTES = 8 * 1024 * 1024;
+/** Every client in use takes 16 KiB and more. The library would send one byte in each packet, or none in packets without end. */
+const MIN_PACKET_BYTES = 1_024;
+
+/** What the library keeps to itself. */
+interface Insides {
+  connection: { _sock: Socket };
+  session: { _chanInfo: { outgoing: { packetSize: number } } };
+}
+
+/** The socket of a connection. */
+export function socketOf(client: Connection): Socket {
+  return (client as unknown as Insides['connection'])._sock;
+}
 
 /** Ends a connection whether or not the other end answers. */
 export function hangUp(client: Connection): void {
   client.end();
   // `end` waits for the client to close, which one that is silent never does.
-  (client as unknown as { _sock?: { destroy(): void } })._sock?.destroy();
+  socketOf(client).destroy();
+}
+
+/** True for a session whose packets may be as large as in any client. */
+export function hasRoomInPackets(session: Session): boolean {
+  return (session as unknown as Insides['session'])._chanInfo.outgoing.packetSize >= MIN_PACKET_BYTES;
+}
+
+/** Hangs up on a client that sends more than its window: the library takes whatever comes, read or not. */
+export function limitUnread(client: Connection, channel: ServerChannel): void {
+  const socket = socketOf(client);
+  const look = () => {
+    if (channel.readableLength > MAX_UNREAD_BYTES) hangUp(client);
+  };
+  socket.on('data', look);
+  channel.once('close', () => socket.off('data', look));
 }
 
 /** Those who are at the door and not yet in, the oldest first. When there are too many, the oldest has to go. */
@@ -38,7 +69,7 @@ export class Logins {
  * Calls `stalled` when bytes wait to be taken and nothing was taken for a minute: git, and its place among the clones, are
  * held for as long as the client pleases otherwise.
  */
-export function watchStall(clock: Clock, channel: Writable, stalled: () => void): { cancel(): void } {
+export function watchStall(clock: Clock, output: Writable, stalled: () => void): { cancel(): void } {
   let timer = clock.after(STALL_MS, look);
   let waited = false;
   let hasMoved = false;
@@ -46,7 +77,7 @@ export function watchStall(clock: Clock, channel: Writable, stalled: () => void)
     hasMoved = true;
   };
   function look() {
-    const waits = channel.writableLength > 0;
+    const waits = output.writableLength > 0;
     if (waits && waited && !hasMoved) {
       stalled();
       return;
@@ -55,10 +86,10 @@ export function watchStall(clock: Clock, channel: Writable, stalled: () => void)
     hasMoved = false;
     timer = clock.after(STALL_MS, look);
   }
-  channel.on('drain', moved);
+  output.on('drain', moved);
   return {
     cancel() {
-      channel.off('drain', moved);
+      output.off('drain', moved);
       timer.cancel();
     },
   };

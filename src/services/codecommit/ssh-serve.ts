@@ -1,4 +1,5 @@
-import type { ServerChannel } from 'ssh2';
+import type { Readable, Writable } from 'node:stream';
+import { finished } from 'node:stream/promises';
 import type { ProtocolVersion } from '../../git/advertisement.ts';
 import { serveDuplex } from '../../git/duplex.ts';
 import { isGitFailure, printable } from '../../git/failure.ts';
@@ -17,7 +18,10 @@ const FAILED = 128;
 /** A channel and what is known of the other end. */
 export interface SshExchange {
   version: ProtocolVersion;
-  channel: ServerChannel;
+  input: Readable;
+  output: Writable;
+  /** Writes a line to the error stream. */
+  tell(text: string): void;
   origin: Origin;
 }
 
@@ -28,13 +32,16 @@ export interface SshExchange {
 export async function serveSshCommand(
   service: Context,
   caller: Caller,
-  { service: program, repositoryName: name }: SshCommand,
-  { version, channel, origin }: SshExchange,
+  { service: program, repositoryName: name, path }: SshCommand,
+  { version, input, output, origin, ...exchange }: SshExchange,
 ): Promise<number> {
   const tell = (text: string): number => {
-    if (!channel.destroyed) channel.stderr.write(`${printable(text)}\n`);
+    exchange.tell(printable(text));
     return FAILED;
   };
+  // In git's own words; AWS's documentation has none.
+  const tellMissing = () => tell(`fatal: repository '${path}' not found`);
+  if (name === undefined) return tellMissing();
   try {
     const named = await repositoriesOfName(service, caller.account, name);
     const region = likelyRegion(service, named);
@@ -54,20 +61,22 @@ export async function serveSshCommand(
     if (repository === undefined) {
       const errorMessage = `${name} does not exist`;
       ctx.record(record({ errorCode: 'RepositoryDoesNotExistException', errorMessage }));
-      return tell(errorMessage);
+      return tellMissing();
     }
     const pushes = isPush ? new GitPushes(ctx, repository, resource, record) : null;
     if (pushes === null) ctx.record(record());
     try {
       await serveDuplex(
         await openRepository(ctx, repository.id),
-        { service: program, version, input: channel, output: channel, signal: origin.signal },
+        { service: program, version, input, output, signal: origin.signal },
         { push: pushes, report: (error) => report(ctx, repository.id, error) },
       );
     } catch (error) {
       throw gitFault(error, repository.name);
     }
     pushes?.finish();
+    output.end();
+    await finished(output, { readable: false }).catch(() => undefined);
     return 0;
   } catch (error) {
     if (isFault(error)) return tell(error.message);
