@@ -12,6 +12,7 @@ const MAIN = new URL('../src/main.ts', import.meta.url).pathname;
 /** A server in a process of its own, which a test may kill and start again. */
 export interface ServerProcess {
   url: string;
+  sshPort: number;
   keys: Keys;
   /** Everything that the process wrote to standard error. */
   errors(): string;
@@ -20,17 +21,18 @@ export interface ServerProcess {
   start(): Promise<void>;
 }
 
-/** Starts `slipway serve` on a data folder; the port stays the same over restarts. The process ends with the test. */
+/** Starts `slipway serve` on a data folder; the ports stay the same over restarts. The process ends with the test. */
 export async function startServerProcess(
   t: TestContext,
   data: string,
   environment: Record<string, string> = {},
 ): Promise<ServerProcess> {
-  const port = await freePort();
+  const [port, sshPort] = [await freePort(), await freePort()];
   let child: ChildProcess | undefined;
   let errors = '';
   const server: ServerProcess = {
     url: `http://127.0.0.1:${port}`,
+    sshPort,
     keys: { accessKeyId: '', secretAccessKey: '' },
     errors: () => errors,
     async kill() {
@@ -40,7 +42,8 @@ export async function startServerProcess(
       await gone;
     },
     async start() {
-      child = spawn(process.execPath, [MAIN, 'serve', '--port', String(port), '--ssh-port', '0', '--data', data], {
+      const ports = ['--port', String(port), '--ssh-port', String(sshPort)];
+      child = spawn(process.execPath, [MAIN, 'serve', ...ports, '--data', data], {
         stdio: ['ignore', 'pipe', 'pipe'],
         // What is killed leaves nothing in memory.
         env: { ...process.env, SLIPWAY_GIT_CACHE: join(data, 'cache', 'git'), ...environment },

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { chmod, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
@@ -6,23 +7,21 @@ import { CloudWatchLogs } from '@aws-sdk/client-cloudwatch-logs';
 import { CodeCommit } from '@aws-sdk/client-codecommit';
 import { EventBridge } from '@aws-sdk/client-eventbridge';
 import { IAM } from '@aws-sdk/client-iam';
+import ssh2 from 'ssh2';
 import { GitClient } from '../../src/git/harness.ts';
+import { sshOptions } from '../../src/services/codecommit/ssh-harness.ts';
 import { temporaryFolder } from '../harness.ts';
 import { type ServerProcess, startServerProcess } from '../server-process.ts';
+import { committing, Ledger, MERGES, merging, movedKey, pushing, reviewKey } from './git-under-fire-writers.ts';
 import { until } from './road.ts';
 
-/** A release run takes hundreds: `SLIPWAY_TEST_KILLS=50`. */
+/** A release run takes hundreds: `SLIPWAY_TEST_KILLS=200`. */
 const KILLS = Number(process.env['SLIPWAY_TEST_KILLS'] ?? 4);
 const SEED = Number(process.env['SLIPWAY_TEST_SEED'] ?? 20_261_128);
-const WRITERS = 4;
 const LONGEST_LIFE_MS = 1_500;
+/** What one life may take, its end and the checks of what it has seen included. */
+const LIMIT_MS = 60_000 + KILLS * 15_000;
 const app = { repositoryName: 'app' };
-
-/** What a writer was told: branch and commit, in order. */
-interface Told {
-  branch: string;
-  commit: string;
-}
 
 interface Clients {
   codecommit: CodeCommit;
@@ -31,34 +30,53 @@ interface Clients {
   logs: CloudWatchLogs;
 }
 
-test('kill -9 at any moment: what four writers were told is there, nothing leads nowhere, each change is one event', async (t) => {
+test('kill -9 at any moment: what four writers were told is there, nothing leads nowhere, each change is one event', {
+  timeout: LIMIT_MS,
+}, async (t) => {
   const data = await temporaryFolder(t);
   const server = await startServerProcess(t, join(data, 'slipway'));
   const clients = clientsOf(t, server);
   await clients.codecommit.createRepository(app);
   await logEvents(clients);
+  const seed = { ...app, branchName: 'main', filePath: 'seed', fileContent: Buffer.from('seed') };
+  await clients.codecommit.putFile(seed);
   const remote = await remoteOf(server, clients);
+  const ssh = await overSsh(t, server, clients);
   const random = randomOf(SEED);
-  const told: Told[] = [];
-  const over = new AbortController();
-  const writers = Array.from({ length: WRITERS }, (_, number) =>
-    number % 2 === 0
-      ? pushing(t, `push-${number}`, remote, told, over.signal)
-      : calling(`call-${number}`, clients.codecommit, told, over.signal),
-  );
+  const [ledger, over] = [new Ledger(), new AbortController()];
+  const desk = { ledger, signal: over.signal };
+  const client = async () => new GitClient(await temporaryFolder(t));
+  const writers = Promise.all([
+    pushing('pushes over HTTP', 'by-http', remote, await client(), desk),
+    pushing('pushes over SSH', 'by-ssh', ssh.remote, ssh.client, desk),
+    committing('by-commit', clients.codecommit, desk),
+    merging('by-merge', clients.codecommit, desk),
+  ]);
+  // A writer that hears what he should not ends the test at once.
+  const failed = writers.then(() => undefined);
   for (let kill = 0; kill < KILLS; kill += 1) {
-    const [before, lifeMs] = [told.length, random() * LONGEST_LIFE_MS];
+    const [before, lifeMs] = [ledger.told.length, random() * LONGEST_LIFE_MS];
     // Each life sees at least one change; then it ends at any moment.
-    await until(async () => (told.length > before ? true : undefined), 'a change that is acknowledged');
+    const changed = until(
+      async () => (ledger.told.length > before ? true : undefined),
+      'a change that is acknowledged',
+    );
+    await Promise.race([changed, failed]);
     await wait(lifeMs);
     await server.kill();
     await server.start();
   }
+  const isWhole = async () => (MERGES.every((how) => ledger.told.some((one) => one.how === how)) ? true : undefined);
+  await Promise.race([until(isWhole, 'a merge of each kind'), failed]);
   over.abort();
-  await Promise.all(writers);
-  t.diagnostic(`seed ${SEED}: ${KILLS} kills, ${told.length} acknowledged changes`);
-  await checkRepository(t, remote, told);
-  await checkEvents(clients.logs, told);
+  await writers;
+  const seen = await eventsOf(clients.logs, ledger);
+  t.diagnostic(
+    `seed ${SEED}: ${KILLS} kills; ${ledger.told.length} acknowledged: ${ledger.counts()}; ${seen.size} events`,
+  );
+  await checkRepository(t, remote, ledger, seen);
+  for (const [change, ids] of seen) assert.equal(ids.size, 1, `${change} was told more than once`);
+  assert.equal(server.errors().match(/"level":(50|60)/g), null, server.errors());
 });
 
 function clientsOf(t: TestContext, { url, keys }: ServerProcess): Clients {
@@ -113,93 +131,69 @@ async function remoteOf(server: ServerProcess, { iam }: Clients): Promise<string
   return url.href;
 }
 
-/** Pushes one commit after the other to its own branch. */
-async function pushing(
-  t: TestContext,
-  branch: string,
-  remote: string,
-  told: Told[],
-  signal: AbortSignal,
-): Promise<void> {
+/** A client that pushes over SSH, and the address for it. */
+async function overSsh(t: TestContext, server: ServerProcess, { iam }: Clients) {
+  const pair = ssh2.utils.generateKeyPairSync('rsa', { bits: 2048 });
+  const { SSHPublicKey: key } = await iam.uploadSSHPublicKey({ UserName: 'writer', SSHPublicKeyBody: pair.public });
+  const keyPath = join(await temporaryFolder(t), 'key');
+  await writeFile(keyPath, pair.private);
+  await chmod(keyPath, 0o600);
   const client = new GitClient(await temporaryFolder(t));
-  await client.run('init', '-q', '-b', branch);
-  for (let number = 0; !signal.aborted; number += 1) {
-    await client.commitFile(`file-${number % 10}`, `${branch} ${number}\n`);
-    const commit = await client.run('rev-parse', 'HEAD');
-    while (!signal.aborted && (await client.attempt(['push', '-q', remote, branch])).status !== 0) await wait(20);
-    if (!signal.aborted) told.push({ branch, commit });
-  }
+  client.config.push(`core.sshCommand=ssh ${sshOptions(keyPath).join(' ')}`);
+  return { client, remote: `ssh://${key!.SSHPublicKeyId}@127.0.0.1:${server.sshPort}/v1/repos/app` };
 }
 
-/** Puts one file after the other on its own branch by the API. */
-async function calling(branch: string, codecommit: CodeCommit, told: Told[], signal: AbortSignal): Promise<void> {
-  for (let number = 0; !signal.aborted; ) {
-    const fileContent = Buffer.from(`${branch} ${number}`);
-    try {
-      // What was not answered may have happened: the writer looks where the branch is.
-      const tip = await tipOf(codecommit, branch);
-      const put = { ...app, branchName: branch, filePath: `${branch}/file-${number}`, fileContent };
-      const { commitId } = await codecommit.putFile(tip === undefined ? put : { ...put, parentCommitId: tip });
-      told.push({ branch, commit: commitId! });
-      number += 1;
-    } catch (error) {
-      const { name, message } = error as Error;
-      if (name === 'SameFileContentException') number += 1;
-      // In a repository with branches, the first one of a writer is made from another's tip.
-      else if (name === 'BranchDoesNotExistException') await makeBranch(codecommit, branch).catch(() => wait(20));
-      else if (/Exception$/.test(name)) assert.match(name, /Outdated|Throttling|ParentCommitIdRequired/, message);
-      else await wait(20);
-    }
-  }
-}
+/** What happened, by what the events say of it, each with the ids of the events. */
+type Seen = Map<string, Set<string>>;
 
-async function tipOf(codecommit: CodeCommit, branchName: string): Promise<string | undefined> {
-  try {
-    return (await codecommit.getBranch({ ...app, branchName })).branch!.commitId;
-  } catch (error) {
-    if ((error as Error).name !== 'BranchDoesNotExistException') throw error;
-    return undefined;
-  }
-}
-
-async function makeBranch(codecommit: CodeCommit, branchName: string): Promise<void> {
-  const { branches } = await codecommit.listBranches(app);
-  const commitId = await tipOf(codecommit, branches![0]!);
-  await codecommit.createBranch({ ...app, branchName, commitId });
-}
-
-/** Every commit that was acknowledged is in its branch, and git finds nothing wrong. */
-async function checkRepository(t: TestContext, remote: string, told: readonly Told[]): Promise<void> {
+/** Every commit that was acknowledged or told by an event is in its branch, and git finds nothing wrong. */
+async function checkRepository(t: TestContext, remote: string, { told }: Ledger, seen: Seen): Promise<void> {
   const mirror = new GitClient(await temporaryFolder(t));
   await mirror.run('clone', '-q', '--mirror', remote, '.');
   await mirror.run('fsck', '--full', '--strict');
-  for (const branch of new Set(told.map((one) => one.branch))) {
-    const history = new Set((await mirror.run('rev-list', `refs/heads/${branch}`)).split('\n'));
-    for (const { commit } of told.filter((one) => one.branch === branch)) assert.ok(history.has(commit), commit);
+  const there = new Set<string>();
+  for (const branch of (await mirror.run('for-each-ref', '--format=%(refname:short)', 'refs/heads')).split('\n')) {
+    const history = await mirror.run('rev-list', `refs/heads/${branch}`);
+    for (const commit of history.split('\n')) there.add(movedKey(branch, commit));
   }
+  for (const { how, key, branch } of told) assert.ok(branch === undefined || there.has(key), `${how}: ${key}`);
+  for (const key of seen.keys())
+    assert.ok(key.startsWith('#') || there.has(key), `an event of what is not there: ${key}`);
 }
 
-/** Each acknowledged change is told by exactly one event; a stream of the log is one event by its id. */
-async function checkEvents(logs: CloudWatchLogs, told: readonly Told[]): Promise<void> {
+/** Waits for the events of all that was acknowledged. One event may be delivered more than once, with its one id. */
+async function eventsOf(logs: CloudWatchLogs, { told }: Ledger): Promise<Seen> {
+  const seen: Seen = new Map();
   const read = async () => {
-    const ids = new Map<string, Set<string>>();
     let nextToken: string | undefined;
     do {
       const page = await logs.filterLogEvents({ logGroupName: 'changes', nextToken });
       for (const { message } of page.events ?? []) {
         const { id, detail } = JSON.parse(message!) as { id: string; detail: Record<string, string> };
-        const change = `${detail['referenceName']} ${detail['commitId']}`;
-        ids.set(change, (ids.get(change) ?? new Set()).add(id));
+        const key = keyOf(detail);
+        if (key !== undefined) seen.set(key, (seen.get(key) ?? new Set()).add(id));
       }
       nextToken = page.nextToken;
     } while (nextToken !== undefined);
-    return ids;
   };
-  const ids = await until(async () => {
-    const found = await read();
-    return told.every(({ branch, commit }) => found.has(`${branch} ${commit}`)) ? found : undefined;
-  }, 'the events of all changes');
-  for (const [change, events] of ids) assert.equal(events.size, 1, change);
+  let missing: string[] = [];
+  const look = async () => {
+    await read();
+    missing = told.flatMap(({ key }) => (seen.has(key) ? [] : [key]));
+    return missing.length === 0 ? true : undefined;
+  };
+  await until(look, 'the events of all changes').catch((error: Error) => {
+    throw new Error(`${error.message}: ${missing.length} are missing, ${missing.slice(0, 5)}`);
+  });
+  return seen;
+}
+
+/** undefined for events of what nobody was told by itself, such as that an open pull request has a new revision. */
+function keyOf(detail: Record<string, string>): string | undefined {
+  const { event, referenceName, commitId, pullRequestId } = detail;
+  if (event === 'pullRequestCreated' || event === 'pullRequestMergeStatusUpdated')
+    return reviewKey(pullRequestId!, event);
+  return event!.startsWith('reference') ? movedKey(referenceName!, commitId) : undefined;
 }
 
 /** The same numbers from 0 to 1 for the same seed (mulberry32). */
