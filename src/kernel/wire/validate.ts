@@ -2,7 +2,7 @@ import { commonFault } from './errors.ts';
 import { compilePattern } from './pattern.ts';
 import { redact } from './redact.ts';
 import type { OperationShape, Shape, StructureShape } from './shape.ts';
-import { type MemberFaults, type Violation, violationFault } from './violation.ts';
+import { type MemberFaults, type OwnWords, type Violation, violationFault } from './violation.ts';
 
 /** Limits on one value, from AWS's public service model. */
 export interface Constraint {
@@ -26,6 +26,10 @@ export interface ConstraintTable {
    * it declares that error. Written by the service, as the model does not tell.
    */
   faults?: MemberFaults;
+  /** Set where the service leaves all of this to AWS's framework, whatever errors of its own its operations declare. */
+  framework?: boolean;
+  /** Written by the service, too: where AWS has other words than its framework's. */
+  words?: OwnWords;
 }
 
 /** More is not looked for: the answer shows ten of them. */
@@ -47,7 +51,8 @@ export function validate(
 ): void {
   const found = violations(operation.input, input, table);
   if (found.length === 0) return;
-  throw violationFault(found, framework ? undefined : (table.operations[operation.name] ?? []), table.faults);
+  const declared = framework || table.framework === true ? undefined : (table.operations[operation.name] ?? []);
+  throw violationFault(found, declared, table.faults, table.words);
 }
 
 /** Every constraint that the input breaks, in the order of the model. */
@@ -89,9 +94,9 @@ class Check {
     const constraint = this.#table.members[key];
     if (shape.kind === 'number') checkNumberType(value as number, constraint?.number, path);
     if (constraint !== undefined) {
-      for (const [kind, broken] of brokenConstraints(shape, value, constraint)) {
+      for (const [kind, broken, pattern] of brokenConstraints(shape, value, constraint)) {
         const message = `Value${shown(shape, value)} at '${path()}' failed to satisfy constraint: ${broken}`;
-        this.found.push({ names, kind, message });
+        this.found.push({ names, kind, message, ...(pattern === undefined ? {} : { pattern }) });
       }
     }
     switch (shape.kind) {
@@ -125,7 +130,7 @@ function checkNumberType(value: number, type: Constraint['number'], path: () => 
   throw commonFault('SerializationException', `The value at '${path()}' can not be converted to an integer.`);
 }
 
-type Broken = readonly [kind: Violation['kind'], words: string];
+type Broken = readonly [kind: Violation['kind'], words: string, pattern?: string];
 
 function* brokenConstraints(shape: Shape, value: unknown, constraint: Constraint): Iterable<Broken> {
   const { min, max } = constraint;
@@ -148,7 +153,8 @@ function* brokenConstraints(shape: Shape, value: unknown, constraint: Constraint
     yield ['invalid', `Member must satisfy enum value set: [${constraint.enum.join(', ')}]`];
   }
   if (constraint.pattern !== undefined && !compilePattern(constraint.pattern).test(value)) {
-    yield ['invalid', `Member must satisfy regular expression pattern: ${constraint.pattern}`];
+    const { pattern } = constraint;
+    yield ['invalid', `Member must satisfy regular expression pattern: ${pattern}`, pattern];
   }
 }
 

@@ -7,7 +7,12 @@ export interface Violation {
   names: readonly string[];
   kind: 'missing' | 'invalid' | 'too-long';
   message: string;
+  /** Set where the value does not match it. */
+  pattern?: string;
 }
+
+/** What a service says of the one thing that is wrong with an input, in words of its own; undefined for AWS's common ones. */
+export type OwnWords = (error: string, { names, pattern }: Violation) => string | undefined;
 
 /** Names of errors by the innermost member; of several, the one that the operation declares. */
 export type MemberFaults = Readonly<
@@ -39,16 +44,21 @@ export function violationFault(
   found: readonly Violation[],
   declared: readonly string[] | undefined,
   faults: MemberFaults = {},
+  words: OwnWords = () => undefined,
 ): Fault {
   const shown = found.slice(0, MAX_REPORTED).map((violation) => violation.message);
-  const message = `${found.length} validation error${found.length === 1 ? '' : 's'} detected: ${shown.join('; ')}`;
-  if (declared === undefined) return commonFault('ValidationError', message);
+  const common = `${found.length} validation error${found.length === 1 ? '' : 's'} detected: ${shown.join('; ')}`;
+  const name = declared === undefined ? undefined : errorName(found, declared, faults);
+  const message = (found.length === 1 ? words(name ?? 'ValidationError', found[0]!) : undefined) ?? common;
+  return name === undefined ? commonFault('ValidationError', message) : new Fault(name, message);
+}
+
+function errorName(found: readonly Violation[], declared: readonly string[], faults: MemberFaults): string | undefined {
   // An operation that declares the framework's own error leaves every check of its input to the framework.
-  const framework = declared.includes('ValidationException');
+  if (declared.includes('ValidationException')) return 'ValidationException';
   // What is missing is told before what is not valid.
   const first = found.find(({ kind }) => kind === 'missing') ?? found[0]!;
-  const name = framework ? 'ValidationException' : (ownError(first, declared, faults) ?? generic(declared));
-  return name === undefined ? commonFault('ValidationError', message) : new Fault(name, message);
+  return ownError(first, declared, faults) ?? generic(declared);
 }
 
 function generic(declared: readonly string[]): string | undefined {

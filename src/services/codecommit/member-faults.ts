@@ -1,4 +1,5 @@
 import type { ConstraintTable } from '../../kernel/wire/validate.ts';
+import type { OwnWords } from '../../kernel/wire/violation.ts';
 
 const path = { missing: 'PathRequiredException', invalid: 'InvalidPathException' };
 const repositoryName = { missing: 'RepositoryNameRequiredException', invalid: 'InvalidRepositoryNameException' };
@@ -46,3 +47,10 @@ export const memberFaults: NonNullable<ConstraintTable['faults']> = {
   branches: { invalid: 'InvalidRepositoryTriggerBranchNameException' },
   kmsKeyId: { missing: 'EncryptionKeyRequiredException', invalid: 'EncryptionKeyInvalidIdException' },
 };
+
+const NAME_IS_NOT_VALID =
+  'The repository name is not valid. Repository names can be any valid combination of letters, numbers, periods, underscores, and dashes between 1 and 100 characters in length. Names are case sensitive. For more information, see Limits in the AWS CodeCommit User Guide. ';
+
+/** What CodeCommit says of a malformed name, whatever is wrong with it. */
+export const ownWords: OwnWords = (error) =>
+  error === 'InvalidRepositoryNameException' ? NAME_IS_NOT_VALID : undefined;

@@ -21,7 +21,7 @@ import { gitHttp } from './git-http.ts';
 import { closeSshDoor, openSshDoor } from './git-ssh.ts';
 import { importMigrations, importRoute } from './import-pull-requests.ts';
 import { lfsMigrations } from './lfs-rows.ts';
-import { memberFaults } from './member-faults.ts';
+import { memberFaults, ownWords } from './member-faults.ts';
 import * as merges from './merges.ts';
 import * as mergesHistory from './merges-history.ts';
 import * as pullRequests from './pull-requests.ts';
@@ -56,6 +56,7 @@ export const codecommit = defineService({
     operations: { ...constraints.operations, ...addedConstraints.operations },
     members: { ...constraints.members, ...addedConstraints.members },
     faults: memberFaults,
+    words: ownWords,
   },
   families: [
     approvalRules,

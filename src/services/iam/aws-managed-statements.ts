@@ -1,3 +1,4 @@
+import { OWN_CREDENTIALS_STATEMENTS, PLATFORM_STATEMENTS } from './more-managed-statements.ts';
 import { SERVICE_ROLE_STATEMENTS } from './service-role-statements.ts';
 
 /**
@@ -445,5 +446,7 @@ export const STATEMENTS: readonly ManagedStatements[] = [
       ]),
     ],
   },
+  ...OWN_CREDENTIALS_STATEMENTS,
+  ...PLATFORM_STATEMENTS,
   ...SERVICE_ROLE_STATEMENTS,
 ];

@@ -37,6 +37,9 @@ test('a virtual device: made, scanned, enabled by two codes in a row, listed, ta
   await assert.rejects(iam.createVirtualMFADevice({ VirtualMFADeviceName: 'Phone' }), {
     name: 'EntityAlreadyExistsException',
   });
+  const elsewhere = await iam.createVirtualMFADevice({ VirtualMFADeviceName: 'phone', Path: '/team/' });
+  assert.equal(elsewhere.VirtualMFADevice!.SerialNumber, `arn:aws:iam::${ACCOUNT}:mfa/team/phone`);
+  await iam.deleteVirtualMFADevice({ SerialNumber: elsewhere.VirtualMFADevice!.SerialNumber! });
   const enable = (first: string, second: string, serialNumber = serial) =>
     iam.enableMFADevice({
       UserName: 'alice',

@@ -97,7 +97,8 @@ export const CreateVirtualMFADevice: Op<'CreateVirtualMFADevice'> = {
       serial,
       account: ctx.account,
       name,
-      name_key: name.toLowerCase(),
+      // Devices of one name may be at different paths, unlike users.
+      name_key: `${path}${name}`.slice(1).toLowerCase(),
       path,
       seed: sealSeed(ctx, serial, seed),
       created_at: ctx.now().getTime(),

@@ -204,6 +204,10 @@ test('the managed policies of AWS are there, readable and unchangeable', async (
     'AmazonS3FullAccess',
     'AmazonS3ReadOnlyAccess',
     'CloudWatchLogsFullAccess',
+    'IAMUserSSHKeys',
+    'IAMSelfManageServiceSpecificCredentials',
+    'AWSKeyManagementServicePowerUser',
+    'AWSCloudTrail_FullAccess',
   ]) {
     assert.ok(names.includes(name), name);
   }
@@ -214,6 +218,22 @@ test('the managed policies of AWS are there, readable and unchangeable', async (
   await assert.rejects(iam.createPolicyVersion({ PolicyArn, PolicyDocument: allow('*') }), {
     name: 'UnmodifiableEntityException',
   });
+});
+
+test('with the managed policies for it, a user makes his own git credentials, and nobody else his', async (t) => {
+  const server = await startServer(t);
+  const alice = await server.user('alice', {
+    Version: '2012-10-17',
+    Statement: [{ Effect: 'Deny', Action: 'kms:*', Resource: '*' }],
+  });
+  const make = (UserName: string) =>
+    alice.iam.createServiceSpecificCredential({ UserName, ServiceName: 'codecommit.amazonaws.com' });
+  await assert.rejects(make('alice'), { name: 'AccessDenied' });
+  const PolicyArn = 'arn:aws:iam::aws:policy/IAMSelfManageServiceSpecificCredentials';
+  await server.root_.iam.attachUserPolicy({ UserName: 'alice', PolicyArn });
+  await make('alice');
+  await server.root_.iam.createUser({ UserName: 'bob' });
+  await assert.rejects(make('bob'), { name: 'AccessDenied' });
 });
 
 test('SimulatePrincipalPolicy answers as the calls themselves would', async (t) => {

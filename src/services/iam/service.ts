@@ -36,6 +36,7 @@ import { migrations } from './tables.ts';
 import * as tagging from './tagging.ts';
 import { closedToUserSessions } from './user-sessions.ts';
 import * as users from './users.ts';
+import { words } from './validation-words.ts';
 
 /** IAM: who there is, what each may do, and the keys and passwords that prove it. */
 export const iam = defineService({
@@ -47,7 +48,7 @@ export const iam = defineService({
   eventSource: 'iam.amazonaws.com',
   apiVersion: '2010-05-08',
   xmlNamespace: 'https://iam.amazonaws.com/doc/2010-05-08/',
-  constraints,
+  constraints: { ...constraints, words },
   families: closedToUserSessions([
     accessKeys,
     account,

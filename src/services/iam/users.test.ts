@@ -140,9 +140,18 @@ test("input that breaks a rule is refused in AWS's words", async (t) => {
   await assert.rejects(iam.createUser({ UserName: 'a b' }), {
     name: 'ValidationError',
     message:
-      /Value 'a b' at 'userName' failed to satisfy constraint: Member must satisfy regular expression pattern: \[\\w\+=,\.@-\]\+/,
+      'The specified value for userName is invalid. It must contain only alphanumeric characters and/or the following: +=,.@_-',
   });
-  await assert.rejects(iam.createUser({ UserName: 'a', Path: 'team' }), { name: 'ValidationError' });
+  await assert.rejects(iam.createUser({ UserName: 'a', Path: 'team' }), {
+    name: 'ValidationError',
+    message:
+      'The specified value for path is invalid. It must begin and end with / and contain only alphanumeric characters and/or / characters.',
+  });
+  await assert.rejects(iam.createUser({ UserName: 'a'.repeat(65) }), {
+    name: 'ValidationError',
+    message:
+      /^1 validation error detected: Value 'a+' at 'userName' failed to satisfy constraint: Member must have length less than or equal to 64$/,
+  });
   await assert.rejects(iam.createUser({ UserName: 'a', Tags: [{ Key: 'aws:x', Value: '' }] }), {
     name: 'InvalidInputException',
   });

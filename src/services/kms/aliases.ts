@@ -23,20 +23,30 @@ const MAX_ALIASES_OF_KEY = 50;
 const aliasRef = (ctx: Context, name: string): ResourceRef => ({ arn: aliasArn(ctx.region, ctx.account, name) });
 
 function checkAliasName(name: string): void {
+  if (!name.startsWith('alias/')) {
+    const page = 'https://docs.aws.amazon.com/kms/latest/developerguide/kms-alias.html';
+    throw commonFault('ValidationError', `Alias must start with the prefix "alias/". Please see ${page}`);
+  }
   if (!/^alias\/[a-zA-Z0-9/_-]+$/.test(name)) {
-    const text = name.startsWith('alias/')
-      ? 'Alias must not contain characters other than alphanumerics, slashes, underscores and dashes'
-      : 'Invalid identifier';
+    const text = 'Alias must not contain characters other than alphanumerics, slashes, underscores and dashes';
     throw fault(sdk.InvalidAliasNameException, text);
   }
   if (name.startsWith('alias/aws/'))
     throw commonFault('AccessDenied', 'Aliases that begin with alias/aws/ are reserved for AWS managed keys.');
 }
 
+/** The key that an alias shall lead to, by its id or ARN. */
+function targetRef(ctx: Context, target: string, action: string): Promise<ResourceRef> {
+  if (/^(arn:[^/]*:)?alias\//.test(target)) {
+    throw commonFault('ValidationError', 'Aliases must refer to keys. Not aliases');
+  }
+  return keyRef(ctx, target, action);
+}
+
 export const CreateAlias: Op<'CreateAlias'> = {
   resource: async ({ AliasName, TargetKeyId }, ctx) => [
     aliasRef(ctx, AliasName),
-    await keyRef(ctx, TargetKeyId, 'kms:CreateAlias'),
+    await targetRef(ctx, TargetKeyId, 'kms:CreateAlias'),
   ],
   conditions: ({ TargetKeyId }, ctx) => namedKeyConditions(ctx, TargetKeyId),
   async handle({ AliasName, TargetKeyId }, ctx) {
@@ -65,7 +75,7 @@ export const CreateAlias: Op<'CreateAlias'> = {
 export const UpdateAlias: Op<'UpdateAlias'> = {
   resource: async ({ AliasName, TargetKeyId }, ctx) => {
     const current = await findAliasTarget(ctx, ctx.account, AliasName);
-    const target = await keyRef(ctx, TargetKeyId, 'kms:UpdateAlias');
+    const target = await targetRef(ctx, TargetKeyId, 'kms:UpdateAlias');
     const keys = current === undefined ? [target] : [await keyRef(ctx, current, 'kms:UpdateAlias'), target];
     return [aliasRef(ctx, AliasName), ...keys];
   },

@@ -75,7 +75,12 @@ test('aliases point to keys, move and go', async (t) => {
   const [first, second] = [one.KeyMetadata!.KeyId!, two.KeyMetadata!.KeyId!];
   await kms.createAlias({ AliasName: 'alias/app', TargetKeyId: first });
   await refused(kms.createAlias({ AliasName: 'alias/app', TargetKeyId: second }), 'AlreadyExistsException');
-  await refused(kms.createAlias({ AliasName: 'app', TargetKeyId: first }), 'InvalidAliasNameException');
+  const prefix = /^Alias must start with the prefix "alias\/"/;
+  await refused(kms.createAlias({ AliasName: 'app', TargetKeyId: first }), 'ValidationException', prefix);
+  const pattern = /'aliasName' failed to satisfy constraint: Member must satisfy regular expression pattern/;
+  await refused(kms.createAlias({ AliasName: 'alias/a b', TargetKeyId: first }), 'ValidationException', pattern);
+  const toAlias = /^Aliases must refer to keys. Not aliases$/;
+  await refused(kms.createAlias({ AliasName: 'alias/b', TargetKeyId: 'alias/app' }), 'ValidationException', toAlias);
   await refused(kms.createAlias({ AliasName: 'alias/aws/app', TargetKeyId: first }), 'AccessDeniedException');
   const { CiphertextBlob } = await kms.encrypt({ KeyId: 'alias/app', Plaintext: Buffer.from('x') });
   await kms.updateAlias({ AliasName: 'alias/app', TargetKeyId: second });

@@ -29,7 +29,7 @@ export const kms = defineService({
   iamPrefix: 'kms',
   eventSource: 'kms.amazonaws.com',
   targetPrefix: 'TrentService',
-  constraints,
+  constraints: { ...constraints, framework: true },
   families: [
     keys,
     keyPolicies,
