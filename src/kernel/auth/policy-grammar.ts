@@ -267,7 +267,9 @@ function checkPrincipal(principal: unknown, statement: Raw, form: PolicyForm): v
   const kinds = Object.entries(principal as Record<string, unknown>);
   if (kinds.length === 0) throw new Problem('Missing required field Principal cannot be empty!');
   for (const [kind, values] of kinds) {
-    const bad = textsOf(values).find((value) => !isPrincipalValue(kind, value));
+    // A canonical user is S3's name of an account: nobody comes to a role by it.
+    const isKnown = form !== 'trust' || kind !== 'CanonicalUser';
+    const bad = textsOf(values).find((value) => !isKnown || !isPrincipalValue(kind, value));
     const shown = kind === 'AWS' ? kind : kind.toUpperCase();
     if (bad !== undefined) throw new Problem(`Invalid principal in policy: "${shown}":"${bad}"`);
   }

@@ -1,6 +1,7 @@
 import { BlockList, isIP } from 'node:net';
 import * as sdk from '@aws-sdk/client-iam';
 import { arn } from '../../kernel/arn.ts';
+import { isReservedNamespace } from '../../kernel/auth/key-namespaces.ts';
 import type { Context, Tx } from '../../kernel/context.ts';
 import { fault } from '../../kernel/fault.ts';
 import type { Operation, OperationName, ResourceRef } from '../../kernel/service.ts';
@@ -203,6 +204,7 @@ function checkUrl(text: string): void {
   // The URL is the issuer by the letter: what a parser would change cannot be one.
   const plain = url.href === text || url.href === `${text}/`;
   if (!plain || url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '') throw invalid();
+  if (isReservedNamespace(text.replace(/^https?:\/\//, '').replace(/\/$/, ''))) throw invalid();
 }
 
 function checkClientIds(ids: readonly string[]): void {

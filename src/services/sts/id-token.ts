@@ -2,6 +2,7 @@ import * as sdk from '@aws-sdk/client-sts';
 import { compactVerify, createLocalJWKSet, decodeJwt, decodeProtectedHeader, errors, type JWTPayload } from 'jose';
 import { arn } from '../../kernel/arn.ts';
 import type { OpenIdProvider } from '../../kernel/auth/identity.ts';
+import { isReservedNamespace } from '../../kernel/auth/key-namespaces.ts';
 import type { Context } from '../../kernel/context.ts';
 import { type Fault, fault } from '../../kernel/fault.ts';
 import { keysOf } from './provider-keys.ts';
@@ -99,6 +100,7 @@ export function claimKeys({ provider, audience, claims }: IdToken): {
   const prefix = provider.url.replace(/^https?:\/\//, '');
   const all: Record<string, string | string[]> = {};
   const lasting: Record<string, string | string[]> = {};
+  if (isReservedNamespace(prefix)) return { all, lasting };
   const values: Record<string, unknown> = {
     ...claims,
     aud: audience,
