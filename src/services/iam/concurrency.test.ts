@@ -4,6 +4,7 @@ import type { IAM } from '@aws-sdk/client-iam';
 import fc from 'fast-check';
 import type { Kysely } from 'kysely';
 import { startServer } from '../../../test/harness.ts';
+import { type ModelStep, outcome } from '../../kernel/testing/model-step.ts';
 import type { IamTables } from './tables.ts';
 
 const POLICY_ARN = (name: string) => `arn:aws:iam::123456789012:policy/${name}`;
@@ -20,18 +21,7 @@ interface Model {
   groups: Set<string>;
 }
 
-/** What a call comes to: nothing, or the name of its fault. */
-const outcome = (call: Promise<unknown>) =>
-  call.then(
-    () => 'done',
-    (error: Error) => error.name.replace(/Exception$/, ''),
-  );
-
-interface Step {
-  /** What the model says the outcome must be; changes the model. */
-  expect(model: Model): string;
-  call(iam: IAM): Promise<unknown>;
-}
+type Step = ModelStep<Model, IAM>;
 
 const names = fc.constantFrom('a', 'b');
 
