@@ -69,6 +69,11 @@ esac; done; exit 126`;
 const PLAIN = /^[\x20-\x7e]*$/;
 /** Shells that wait: for a push, and for the reader of a repository that was not in use. */
 const SPARE_SHELLS = 2;
+/**
+ * From the start of a git to that of a new shell that waits: most gits are over by then. To start one at once would keep the
+ * event loop from the answer that they are asked for.
+ */
+export const REFILL_MS = 30;
 
 type Shell = ChildProcessByStdio<Writable, Readable, Readable>;
 
@@ -85,6 +90,7 @@ export class GitProcesses {
   readonly #home: string;
   readonly #running = new Set<GitChild>();
   readonly #spare: Shell[] = [];
+  #refilling: { cancel(): void } | null = null;
   #isClosed = false;
 
   /** @param options.home an empty folder that serves as HOME; `program` is looked up in PATH. */
@@ -102,8 +108,10 @@ export class GitProcesses {
   spawn(args: readonly string[], options: GitOptions): GitChild {
     const order = orderOf([this.#program, ...args], options);
     const child = (order === null ? undefined : this.#takeSpare(order)) ?? this.#start(args, options);
-    // By now nothing is left to do but to wait for git, mostly.
-    setImmediate(() => this.#refill());
+    this.#refilling ??= this.#clock.after(REFILL_MS, () => {
+      this.#refilling = null;
+      this.#refill();
+    });
     const running = watch(child, options, this.#clock);
     this.#running.add(running);
     running.ended.finally(() => this.#running.delete(running));
@@ -164,6 +172,7 @@ export class GitProcesses {
   /** Kills everything that still runs and waits for its end. */
   async close(): Promise<void> {
     this.#isClosed = true;
+    this.#refilling?.cancel();
     const spare = this.#spare.splice(0).map((shell) => {
       if (!isAlive(shell)) return undefined;
       // Or a process that has nothing else to do would end while it waits.
