@@ -34,7 +34,7 @@ export async function archiveCommit(repository: Repository, options: ArchiveOpti
   if (!isObjectId(options.commitId)) throw new GitFailure('object-missing', 'there is no such commit');
   const leave = await repository.surroundings.uploads.take(options.signal);
   try {
-    const lease = await repository.lease();
+    const lease = await repository.lease({ refs: false });
     try {
       const { tree } = await lease.objects.commit(options.commitId);
       await countEntries(lease.objects, tree, options.maxEntries ?? MAX_ENTRIES);

@@ -16,7 +16,7 @@ export async function bundleRepository(
 ): Promise<{ state: RepositoryState; stream: Readable | null }> {
   const leave = await repository.surroundings.uploads.take(signal);
   try {
-    const lease = await repository.lease();
+    const lease = await repository.lease({ refs: false });
     const { state } = lease;
     const release = () => {
       lease.release();

@@ -80,7 +80,7 @@ async function attempt(
   request: ChangeRequest,
 ): Promise<ReadonlyMap<string, string>> {
   const { losses } = repository;
-  const lease = await repository.lease();
+  const lease = await repository.lease({ refs: PathCheck.looksAtRefs(request.limits ?? DEFAULT_PACK_LIMITS) });
   let incoming: IncomingPack | null = null;
   try {
     if ((request.basis ?? lease.state).collections !== lease.state.collections) throw collected();

@@ -12,7 +12,7 @@ import { GitProcesses } from './git-process.ts';
 import { ObjectCache } from './object-cache.ts';
 import { type GitSurroundings, Repository } from './repository.ts';
 import { Mutex, Slots } from './slots.ts';
-import type { RepositoryTruth } from './truth.ts';
+import type { RepositoryTruth, StateChange } from './truth.ts';
 import { maintain } from './upkeep.ts';
 import { type GitVersion, readGitVersion } from './version.ts';
 
@@ -114,6 +114,11 @@ export class GitStore {
     this.#awake.add(repository);
     if (this.#awake.size > MAX_AWAKE_REPOSITORIES) this.#rest();
     return repository;
+  }
+
+  /** Has the repository of that id, where it is in use here, take over what a transaction has changed. */
+  note(repositoryId: string, change: StateChange): void {
+    this.#repositories.get(repositoryId)?.note(change);
   }
 
   /** Forgets a deleted repository and removes its cache. Its blobs are the caller's to delete. */

@@ -26,6 +26,11 @@ export class PathCheck {
   readonly #objects: ObjectReader;
   readonly #known = new Map<string, Extent>();
 
+  /** Whether git is asked which commits no reference leads to. */
+  static looksAtRefs({ maxPathCharacters, maxFolders }: PathLimits): boolean {
+    return maxPathCharacters !== null || maxFolders !== null;
+  }
+
   /** @param objects knows those of the push, too. */
   constructor(limits: PathLimits, objects: ObjectReader) {
     this.#limits = limits;
@@ -42,8 +47,7 @@ export class PathCheck {
     tip: { id: string; type: string },
     options: { env: Record<string, string>; signal: AbortSignal | undefined },
   ): Promise<string | null> {
-    const { maxPathCharacters, maxFolders } = this.#limits;
-    if ((maxPathCharacters === null && maxFolders === null) || tip.type === 'blob') return null;
+    if (!PathCheck.looksAtRefs(this.#limits) || tip.type === 'blob') return null;
     const trees = tip.type === 'tree' ? [tip.id] : await newTrees(repository, lease, tip.id, options);
     for (const tree of trees) {
       const problem = await this.#walk(tree, []);

@@ -15,7 +15,13 @@ import type { ObjectWriter } from './object-writer.ts';
 import { ObjectReader } from './objects.ts';
 import { PackBlobs } from './pack-blobs.ts';
 import { Mutex, type Slots } from './slots.ts';
-import type { PackRecord, RepositoryState, RepositoryTruth } from './truth.ts';
+import {
+  changedState,
+  type PackRecord,
+  type RepositoryState,
+  type RepositoryTruth,
+  type StateChange,
+} from './truth.ts';
 
 /** What every repository of this node shares. */
 export interface GitSurroundings {
@@ -99,6 +105,8 @@ export class Repository {
   bitmapObjects = 0;
   #known: RepositoryState | undefined;
   #syncedGeneration = -1;
+  /** What the references in the files are of. They are written when a git is to see them: ten thousand take their time. */
+  #refsGeneration = -1;
   #losses = 0;
   #readerTimer: { cancel(): void } | null = null;
 
@@ -139,12 +147,18 @@ export class Repository {
     return loaded;
   }
 
+  /** Takes over what a transaction of this node has changed, so that nothing is read anew where nobody else has changed anything. */
+  note(change: StateChange): void {
+    if (this.#known?.generation === change.generation - 1) this.#known = changedState(this.#known, change);
+  }
+
   /**
    * Brings the cache up to date and holds it. The caller must release the lease. Objects in the cache are plain, so the
    * key is asked for even where nothing is to be opened.
+   * @param needs.refs false where whatever reads the files goes by ids of objects alone
    * @throws {GitFailure} `key-refused`, `integrity`
    */
-  async lease(): Promise<Lease> {
+  async lease(needs: { refs: boolean } = { refs: true }): Promise<Lease> {
     const [state] = await Promise.all([this.state(), this.truth.dataKey()]);
     const lease: Lease = {
       gitDir: this.gitDir,
@@ -156,7 +170,7 @@ export class Repository {
     // Held before the files are looked at, so that nothing retires under our hands.
     this.#leases.set(lease, undefined);
     try {
-      const broughtTo = await this.#bringUpTo(lease.state);
+      const broughtTo = await this.#bringUpTo(lease.state, needs.refs);
       this.#leases.set(lease, this.#folder);
       return Object.assign(lease, { state: broughtTo, gitDir: this.gitDir });
     } catch (error) {
@@ -165,9 +179,9 @@ export class Repository {
     }
   }
 
-  /** Runs `work` with the cache held and up to date. */
-  async read<T>(work: (lease: Lease) => Promise<T>): Promise<T> {
-    const lease = await this.lease();
+  /** Runs `work` with the cache held and up to date. @param needs as for {@link lease} */
+  async read<T>(work: (lease: Lease) => Promise<T>, needs?: { refs: boolean }): Promise<T> {
+    const lease = await this.lease(needs);
     try {
       return await work(lease);
     } finally {
@@ -246,16 +260,21 @@ export class Repository {
     await this.#turn.run(() => this.#removeFolders(() => true));
   }
 
-  async #bringUpTo(state: RepositoryState): Promise<RepositoryState> {
-    if (this.#syncedGeneration >= state.generation && (await this.#files.exists())) return state;
+  async #isUpTo({ generation }: RepositoryState, refs: boolean): Promise<boolean> {
+    const have = refs ? Math.min(this.#refsGeneration, this.#syncedGeneration) : this.#syncedGeneration;
+    return have >= generation && (await this.#files.exists());
+  }
+
+  async #bringUpTo(state: RepositoryState, refs: boolean): Promise<RepositoryState> {
+    if (await this.#isUpTo(state, refs)) return state;
     return this.#turn.run(async () => {
       let wanted = state;
       for (let tries = 1; ; tries++) {
-        if (this.#syncedGeneration >= wanted.generation && (await this.#files.exists())) return wanted;
+        if (await this.#isUpTo(wanted, refs)) return wanted;
         // A list from before a collection would bring back what was taken out.
         if (wanted.collections < this.#folder.collections) wanted = await this.state();
         try {
-          await this.#sync(wanted);
+          await this.#sync(wanted, refs);
           return wanted;
         } catch (error) {
           const isDeleted = (error as NodeJS.ErrnoException).code === 'ENOENT';
@@ -269,8 +288,15 @@ export class Repository {
     });
   }
 
-  async #sync(state: RepositoryState): Promise<void> {
+  async #sync(state: RepositoryState, refs: boolean): Promise<void> {
     if (state.collections > this.#folder.collections) return this.#moveOn(state);
+    if (!(await this.#isUpTo(state, false))) await this.#syncPacks(state);
+    if (!refs || this.#refsGeneration >= state.generation) return;
+    await this.#files.writeRefs(state);
+    this.#refsGeneration = state.generation;
+  }
+
+  async #syncPacks(state: RepositoryState): Promise<void> {
     if (this.#syncedGeneration < 0 || !(await this.#files.exists())) await this.#survey(state);
     const wanted = new Set(state.packs.map((pack) => pack.id));
     const missing = state.packs.filter(({ id }) => !this.#present.has(id) && !this.#retired.has(id));
@@ -281,7 +307,6 @@ export class Repository {
       if (!this.#present.has(pack.id)) await this.#files.fetchPack(pack);
       this.#present.add(pack.id);
     }
-    await this.#files.writeRefs(state);
     this.#syncedGeneration = state.generation;
     // A pack that no list has named yet was brought by a push after this list was read: it stays.
     const dropped = [...this.#listed].filter((packId) => !wanted.has(packId) && this.#present.has(packId));
@@ -319,6 +344,7 @@ export class Repository {
     this.#readerTimer = null;
     this.bitmapObjects = 0;
     this.#syncedGeneration = state.generation;
+    this.#refsGeneration = state.generation;
     await this.#leave(former);
     // What a killed process has left, too.
     const held = new Set([next, ...this.#formerFolders].map(({ files }) => files.gitDir));
@@ -362,6 +388,7 @@ export class Repository {
   /** Looks at what a former process, or a careless hand, has left in the folder. */
   async #survey(state: RepositoryState): Promise<void> {
     this.#replaceReader();
+    this.#refsGeneration = -1;
     const isThere = await this.#files.exists();
     if (!isThere) this.bitmapObjects = 0;
     await this.#files.create();

@@ -127,6 +127,34 @@ export interface RepositoryChange {
  */
 export type CommitChange = (change: RepositoryChange) => Promise<ReadonlyMap<string, string>>;
 
+/** What one transaction, and no other, has made of a repository's state. */
+export interface StateChange {
+  /** After the transaction. */
+  generation: number;
+  head: string | null;
+  /** Those that were applied. */
+  updates: readonly Pick<RefUpdate, 'name' | 'to' | 'peeled'>[];
+  pack: PackRecord | null;
+}
+
+/** The state after a change, made from the one before it without reading everything anew. */
+export function changedState(before: RepositoryState, change: StateChange): RepositoryState {
+  const { generation, head, updates, pack } = change;
+  const fresh = updates.flatMap(({ name, to, peeled }) => (to === null ? [] : [{ name, id: to, peeled }]));
+  const refs = new Map(before.refs);
+  for (const { name, to } of updates) if (to === null) refs.delete(name);
+  const isMoveOnly = fresh.every(({ name }) => refs.has(name));
+  for (const ref of fresh) refs.set(ref.name, ref);
+  return {
+    generation,
+    head,
+    // A name that is there keeps its place.
+    refs: isMoveOnly ? refs : sortRefs(refs.values()),
+    packs: pack === null ? before.packs : [...before.packs, pack],
+    collections: before.collections,
+  };
+}
+
 /** What a compare-and-set says that comes too late, in git's words. */
 export const STALE = 'fetch first';
 

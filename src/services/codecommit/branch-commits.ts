@@ -10,7 +10,7 @@ import { STALE } from '../../git/truth.ts';
 import type { Context } from '../../kernel/context.ts';
 import { fault } from '../../kernel/fault.ts';
 import { isSubmodule } from './file-modes.ts';
-import { gitFault, openRepository } from './git-cache.ts';
+import { BY_ID, gitFault, openRepository } from './git-cache.ts';
 import { moveRefs } from './refs.ts';
 import { checkCommitTexts, requireBranchName, requireParentCommitId } from './rules.ts';
 import { BRANCHES, branchDoesNotExist, branchRef, TAGS } from './store.ts';
@@ -71,7 +71,7 @@ export async function commitToBranch(
 ): Promise<MadeCommit> {
   try {
     const repository = await openRepository(ctx, row.id);
-    return await repository.read((lease) => makeCommit(ctx, row, repository, lease, draft, plan));
+    return await repository.read((lease) => makeCommit(ctx, row, repository, lease, draft, plan), BY_ID);
   } catch (error) {
     throw gitFault(error, row.name);
   }

@@ -2,6 +2,7 @@ import * as sdk from '@aws-sdk/client-codecommit';
 import { isGitFailure } from '../../git/failure.ts';
 import { GitStore } from '../../git/git-store.ts';
 import type { Lease, Repository } from '../../git/repository.ts';
+import type { StateChange } from '../../git/truth.ts';
 import type { Context } from '../../kernel/context.ts';
 import { fault } from '../../kernel/fault.ts';
 import type { Lifecycle } from '../../kernel/service.ts';
@@ -21,6 +22,9 @@ interface Opened {
   keys: RepositoryKeys;
   place: CachePlace;
 }
+
+/** Callers of the API work on ids of objects; what references there are, they know from the rows. */
+export const BY_ID = { refs: false };
 
 /** By the blob store, which every server has of its own; several servers may run in one process. */
 const servers = new WeakMap<BlobStore, Promise<Opened>>();
@@ -63,6 +67,15 @@ export const gitLifecycle: Required<Lifecycle> = {
   },
 };
 
+/** Has the git layer take over what a transaction has changed, once it is committed. */
+export function noteChange(ctx: Context, repositoryId: string, change: StateChange): void {
+  // Too late or never is no harm: whoever finds a state outdated reads it anew.
+  opened(ctx).then(
+    ({ store }) => store.note(repositoryId, change),
+    () => undefined,
+  );
+}
+
 /** Every repository that this server has open. */
 export async function gitStoreOf(ctx: Context): Promise<GitStore> {
   return (await opened(ctx)).store;
@@ -87,7 +100,7 @@ export async function readRepository<T>(
   for (;;) {
     try {
       const repository = await openRepository(ctx, id);
-      return await repository.read((lease) => work(lease, repository));
+      return await repository.read((lease) => work(lease, repository), BY_ID);
     } catch (error) {
       if (!isGitFailure(error, 'collected')) throw gitFault(error, name);
     }

@@ -1,8 +1,9 @@
 import { isGitFailure } from '../../git/failure.ts';
 import { mergeBases } from '../../git/merge-base.ts';
+import type { Lease } from '../../git/repository.ts';
 import type { Context } from '../../kernel/context.ts';
 import { isFault } from '../../kernel/fault.ts';
-import { gitFault, openRepository } from './git-cache.ts';
+import { BY_ID, gitFault, openRepository } from './git-cache.ts';
 import type { RepositoryRow } from './tables.ts';
 
 /** Answers kept in memory; a pair of commits never gets another one. */
@@ -25,7 +26,8 @@ export async function mergeBaseOf(
   if (known.has(key)) return known.get(key);
   try {
     const repository = await openRepository(ctx, id);
-    const [base] = await repository.read((lease) => mergeBases(repository, lease, [destination, source], ctx.signal));
+    const find = (lease: Lease) => mergeBases(repository, lease, [destination, source], ctx.signal);
+    const [base] = await repository.read(find, BY_ID);
     if (known.size >= MAX_KNOWN) known.delete(known.keys().next().value!);
     known.set(key, base);
     return base;

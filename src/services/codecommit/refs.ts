@@ -3,6 +3,7 @@ import { parentNames } from '../../git/ref-name.ts';
 import { type RefUpdate, type RepositoryChange, STALE } from '../../git/truth.ts';
 import type { Context, RecordedEvent, Tx } from '../../kernel/context.ts';
 import { type MergeFacts, type MovedRef, repositoryStateChange } from './events.ts';
+import { noteChange } from './git-cache.ts';
 import { followMovedRefs } from './pull-requests-follow.ts';
 import { leaveTip } from './roots.ts';
 import { BRANCHES, findRef, findRepositoryById } from './store.ts';
@@ -83,7 +84,10 @@ async function moveWithin(
       .values({ repository_id: repositoryId, ...packRow(change.pack) })
       .execute();
   }
-  await touch(tx, repository, repository.head ?? firstBranch(moved), ctx.now());
+  const head = repository.head ?? firstBranch(moved);
+  const generation = await touch(tx, repository, head, ctx.now());
+  const updates = change.updates.filter(({ name }) => !refused.has(name));
+  tx.afterCommit(() => noteChange(ctx, repositoryId, { generation, head, updates, pack: change.pack }));
   for (const ref of moved) {
     const event = repositoryStateChange(repository, ref, ctx.caller, options.merge);
     if (event !== undefined) await tx.emit(event);
@@ -148,11 +152,13 @@ function firstBranch(moved: readonly MovedRef[]): string | null {
   return [`${BRANCHES}main`, `${BRANCHES}master`].find((name) => names.includes(name)) ?? names[0] ?? null;
 }
 
-/** Marks the repository as changed: every node then reads its references and packs anew. */
-export async function touch(tx: Tx, repository: RepositoryRow, head: string | null, now: Date): Promise<void> {
-  await tables(tx)
+/** Marks the repository as changed: every node then reads its references and packs anew. @returns the new generation */
+export async function touch(tx: Tx, repository: RepositoryRow, head: string | null, now: Date): Promise<number> {
+  const { generation } = await tables(tx)
     .updateTable('codecommit_repositories')
     .set((e) => ({ head, generation: e('generation', '+', 1), modified_at: now.getTime() }))
     .where('id', '=', repository.id)
-    .execute();
+    .returning('generation')
+    .executeTakeFirstOrThrow();
+  return Number(generation);
 }

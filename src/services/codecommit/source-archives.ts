@@ -5,7 +5,7 @@ import type { Context } from '../../kernel/context.ts';
 import { fault, isFault } from '../../kernel/fault.ts';
 import type { ResourceRef } from '../../kernel/service.ts';
 import type { SourceArchive, SourceArchiveRequest } from '../../kernel/source-archive.ts';
-import { gitFault, openRepository } from './git-cache.ts';
+import { BY_ID, gitFault, openRepository } from './git-cache.ts';
 import { repositoryResource } from './resources.ts';
 import { resolveCommit } from './specifiers.ts';
 import { repositoryByName } from './store.ts';
@@ -44,7 +44,7 @@ async function open(request: SourceArchiveRequest, ctx: Context, resource: Resou
   const row = await repositoryByName(ctx, ctx, repositoryName);
   try {
     const repository = await openRepository(ctx, row.id);
-    const commitId = await repository.read((lease) => resolveCommit(lease, commitSpecifier));
+    const commitId = await repository.read((lease) => resolveCommit(lease, commitSpecifier), BY_ID);
     const options = { commitId, format, level: ZIP_LEVEL, signal: ctx.signal };
     return { commitId, stream: await archiveCommit(repository, options) };
   } catch (error) {
