@@ -31,7 +31,13 @@ const MAX_ERROR_CHARS = 1_000;
  * Nothing of the machine's configuration and nothing of the repository's content decides what git does: no hooks, no
  * filters, no submodules, no other protocols.
  */
-const SAFE = ['core.hooksPath=/dev/null', 'core.fsmonitor=false', 'protocol.allow=never', 'submodule.recurse=false'];
+const SAFE = [
+  'core.hooksPath=/dev/null',
+  'core.fsmonitor=false',
+  'protocol.allow=never',
+  'submodule.recurse=false',
+  'safe.bareRepository=explicit',
+];
 
 /**
  * Clones a repository with the build's own credentials and checks one commit out, detached, as CodeBuild does.
