@@ -167,10 +167,104 @@ test('settings that no bucket has answer as S3 does for not configured', async (
   await s3.putBucketRequestPayment({ Bucket, RequestPaymentConfiguration: { Payer: 'BucketOwner' } });
   const payer = { Payer: 'Requester' as const };
   await refused(s3.putBucketRequestPayment({ Bucket, RequestPaymentConfiguration: payer }), 'NotImplemented', 501);
-  await refused(s3.getObjectLegalHold({ Bucket, Key: 'k' }), 'InvalidRequest', 400);
-  await refused(s3.putObjectRetention({ Bucket, Key: 'k', Retention: {} }), 'InvalidRequest', 400);
+  const lists = [
+    s3.listBucketAnalyticsConfigurations({ Bucket }),
+    s3.listBucketIntelligentTieringConfigurations({ Bucket }),
+    s3.listBucketInventoryConfigurations({ Bucket }),
+  ];
+  for (const list of await Promise.all(lists)) assert.equal(list.IsTruncated, false);
+  await refused(s3.getBucketReplication({ Bucket }), 'ReplicationConfigurationNotFoundError', 404);
+  assert.equal((await s3.getBucketAccelerateConfiguration({ Bucket })).Status, undefined);
   await refused(s3.restoreObject({ Bucket, Key: 'k', RestoreRequest: { Days: 1 } }), 'InvalidObjectState', 403);
   assert.equal((await s3.getBucketAbac({ Bucket })).AbacStatus?.Status, 'Disabled');
+});
+
+test('Object Lock, which no bucket has: each operation says so in the words of S3', async (t) => {
+  const { s3 } = (await startServer(t)).root_;
+  const Bucket = 'unlocked';
+  await s3.createBucket({ Bucket });
+  await s3.putBucketVersioning({ Bucket, VersioningConfiguration: { Status: 'Enabled' } });
+  await s3.putObject({ Bucket, Key: 'k', Body: 'x' });
+  const one = { Bucket, Key: 'k' };
+  const until = { ObjectLockMode: 'GOVERNANCE' as const, ObjectLockRetainUntilDate: new Date(Date.now() + 86_400_000) };
+  await refused(s3.createBucket({ Bucket: 'locked', ObjectLockEnabledForBucket: true }), 'NotImplemented', 501);
+  await refused(s3.getObjectLockConfiguration({ Bucket }), 'ObjectLockConfigurationNotFoundError', 404);
+  const enabled = { ObjectLockConfiguration: { ObjectLockEnabled: 'Enabled' as const } };
+  await refused(s3.putObjectLockConfiguration({ Bucket, ...enabled }), 'NotImplemented', 501);
+  const missing = [
+    () => s3.getObjectLegalHold(one),
+    () => s3.putObjectLegalHold({ ...one, LegalHold: { Status: 'ON' } }),
+    () => s3.getObjectRetention(one),
+    () => s3.putObjectRetention({ ...one, Retention: { Mode: 'GOVERNANCE', RetainUntilDate: new Date() } }),
+    () => s3.putObject({ ...one, Body: 'x', ...until }),
+    () => s3.copyObject({ ...one, CopySource: `${Bucket}/k`, ...until }),
+    () => s3.createMultipartUpload({ ...one, ObjectLockLegalHoldStatus: 'ON' }),
+  ];
+  for (const call of missing) {
+    await assert.rejects(call(), { name: 'InvalidRequest', message: 'Bucket is missing Object Lock Configuration' });
+  }
+  const bypassed = [
+    () => s3.deleteObject({ ...one, BypassGovernanceRetention: true }),
+    () => s3.deleteObjects({ Bucket, Delete: { Objects: [{ Key: 'k' }] }, BypassGovernanceRetention: true }),
+  ];
+  for (const call of bypassed) await refused(call(), 'InvalidArgument', 400);
+  assert.equal(await textOf(await s3.getObject(one)), 'x');
+});
+
+test('what a bucket cannot be told is refused by its name, and nothing is kept', async (t) => {
+  const { s3 } = (await startServer(t)).root_;
+  const Bucket = 'plain';
+  await s3.createBucket({ Bucket });
+  const one = { Bucket, Id: 'x' };
+  const destination = { Bucket: 'arn:aws:s3:::plain', Format: 'CSV' as const };
+  const schedule = { Schedule: { Frequency: 'Daily' as const }, IncludedObjectVersions: 'All' as const };
+  const inventory = { Id: 'x', IsEnabled: true, Destination: { S3BucketDestination: destination }, ...schedule };
+  const rule = { Status: 'Enabled' as const, Destination: { Bucket: 'arn:aws:s3:::plain' } };
+  const calls: [string, () => Promise<unknown>][] = [
+    [
+      'PutBucketAccelerateConfiguration',
+      () => s3.putBucketAccelerateConfiguration({ Bucket, AccelerateConfiguration: { Status: 'Enabled' } }),
+    ],
+    [
+      'PutBucketAnalyticsConfiguration',
+      () =>
+        s3.putBucketAnalyticsConfiguration({ ...one, AnalyticsConfiguration: { Id: 'x', StorageClassAnalysis: {} } }),
+    ],
+    [
+      'PutBucketIntelligentTieringConfiguration',
+      () =>
+        s3.putBucketIntelligentTieringConfiguration({
+          ...one,
+          IntelligentTieringConfiguration: { Id: 'x', Status: 'Enabled', Tierings: [] },
+        }),
+    ],
+    [
+      'PutBucketInventoryConfiguration',
+      () => s3.putBucketInventoryConfiguration({ ...one, InventoryConfiguration: inventory }),
+    ],
+    [
+      'PutBucketMetricsConfiguration',
+      () => s3.putBucketMetricsConfiguration({ ...one, MetricsConfiguration: { Id: 'x' } }),
+    ],
+    [
+      'PutBucketReplication',
+      () =>
+        s3.putBucketReplication({
+          Bucket,
+          ReplicationConfiguration: { Role: 'arn:aws:iam::123456789012:role/r', Rules: [rule] },
+        }),
+    ],
+    ['GetObjectTorrent', () => s3.getObjectTorrent({ Bucket, Key: 'k' })],
+  ];
+  for (const [operation, call] of calls) {
+    await assert.rejects(call(), (error: Error & { $metadata: { httpStatusCode: number } }) => {
+      assert.equal(error.$metadata.httpStatusCode, 501, operation);
+      assert.match(error.message, new RegExp(operation));
+      return true;
+    });
+  }
+  await refused(s3.getBucketMetricsConfiguration(one), 'NoSuchConfiguration', 404);
+  assert.deepEqual((await s3.listBucketInventoryConfigurations({ Bucket })).InventoryConfigurationList, undefined);
 });
 
 test('access logs are delivered to the target bucket', async (t) => {
