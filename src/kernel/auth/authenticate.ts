@@ -3,9 +3,16 @@ import type { Kernel } from '../runtime.ts';
 import type { Service } from '../service.ts';
 import type { HttpRequest } from '../wire/http.ts';
 import { authFault, type ErrorStyle } from './auth-faults.ts';
+import type { CredentialScope } from './credential-scope.ts';
 import type { Caller, Credential } from './identity.ts';
 import { EMPTY_HASH, type ParsedAuthorization } from './signed-request.ts';
-import { hasAuthorization, parseAuthorization, type VerifiedSignature, verifySignature } from './sigv4.ts';
+import {
+  deriveForNobody,
+  hasAuthorization,
+  parseAuthorization,
+  type VerifiedSignature,
+  verifySignature,
+} from './sigv4.ts';
 
 /** Outcome of authentication. Every handler gets its caller from here; there is no default identity. */
 export interface Authenticated {
@@ -52,7 +59,7 @@ export async function authenticate(
   try {
     verified = verifySignature(request, parsed, { style, secret, bodyHash: hash });
   } catch (error) {
-    await noteRefusal(kernel, parsed.accessKeyId, found);
+    await noteRefusal(kernel, parsed, found);
     throw error;
   }
   checkToken(kernel, credential!, parsed.sessionToken, style);
@@ -92,13 +99,17 @@ export function findCredential(
   };
 }
 
-/** A refusal costs a look-up in the database, whether its key had to be looked up or not. @param found as it was found */
+/**
+ * The first refusal of a key costs a look-up in the database and a derived key, also where it was known already; the second
+ * costs neither, also where there is none. @param found as it was found
+ */
 export async function noteRefusal(
   { identity }: Pick<Kernel, 'identity'>,
-  accessKeyId: string,
+  scope: CredentialScope,
   found: ReturnType<typeof findCredential>,
 ): Promise<void> {
-  if (!(found instanceof Promise)) await identity.noteRefusal(accessKeyId);
+  const wasRead = found instanceof Promise;
+  if (await identity.noteRefusal(scope.accessKeyId, wasRead)) deriveForNobody(scope);
 }
 
 /** Temporary keys come with their token, long-term keys with none. The signature has been verified already. */

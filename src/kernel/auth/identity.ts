@@ -209,10 +209,11 @@ export interface IdentitySource {
   /** The credential behind an access key id, long-term or temporary; undefined when there is none. */
   findCredential(accessKeyId: string): Credential | undefined | Promise<Credential | undefined>;
   /**
-   * Told of a wrong signature whose key was found without a look-up: makes up for the one that an unknown key costs, so that
-   * the time of a refusal does not tell which keys there are.
+   * Told of a wrong signature: makes up for the look-up that one of an unknown key costs, so that the time of a refusal does
+   * not tell which keys there are. @param wasRead whether its key has just been looked up
+   * @returns whether there was anything to make up for
    */
-  noteRefusal(accessKeyId: string): Promise<void>;
+  noteRefusal(accessKeyId: string, wasRead: boolean): Promise<boolean>;
   /** The caller's policies. */
   policiesOf(caller: Caller): CallerPolicies | Promise<CallerPolicies>;
   /**

@@ -294,7 +294,12 @@ export function hashWire(text: string): string {
 }
 
 /** Stands in for the secret of a key that does not exist, so that both take the same time. */
-const NO_SECRET = { accessKeyId: 'unknown', secret: 'there-is-no-such-key' };
+const NO_SECRET = 'there-is-no-such-key';
+
+/** Derives what a refusal derives whose key is not there, once for each key and scope. */
+export function deriveForNobody({ accessKeyId, date, region, service }: CredentialScope): KeyObject {
+  return signingKey(`refused ${accessKeyId}`, NO_SECRET, date, region, service);
+}
 
 /**
  * Verifies a parsed signature.
@@ -312,13 +317,8 @@ export function verifySignature(
   const scope = `${parsed.date}/${parsed.region}/${parsed.service}/aws4_request`;
   const canonical = canonicalRequest(request, parsed, style, payloadLine(parsed.payload, options.bodyHash, style));
   const stringToSign = `${ALGORITHM}\n${parsed.timestamp}\n${scope}\n${hashWire(canonical)}`;
-  const key = signingKey(
-    secret === undefined ? NO_SECRET.accessKeyId : parsed.accessKeyId,
-    secret ?? NO_SECRET.secret,
-    parsed.date,
-    parsed.region,
-    parsed.service,
-  );
+  const { accessKeyId, date, region, service } = parsed;
+  const key = secret === undefined ? deriveForNobody(parsed) : signingKey(accessKeyId, secret, date, region, service);
   const matches = signatureMatches(key, stringToSign, parsed.signature);
   if (secret === undefined) throw authFault(style, 'unknownKey', undefined, keyMember(style, parsed));
   if (!matches) {

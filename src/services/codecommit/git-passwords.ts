@@ -1,5 +1,5 @@
 import { createHash, createHmac } from 'node:crypto';
-import { findCredential, noteRefusal, sameText } from '../../kernel/auth/authenticate.ts';
+import { findCredential, sameText } from '../../kernel/auth/authenticate.ts';
 import { parseBasicTime } from '../../kernel/auth/credential-scope.ts';
 import type { Caller } from '../../kernel/auth/identity.ts';
 import { signingKey } from '../../kernel/auth/signing-key.ts';
@@ -102,7 +102,7 @@ async function verifySigned(
   const time = parseBasicTime(`${timestamp}Z`);
   const isCurrent = Math.abs(ctx.now().getTime() - time) <= WINDOW_MS;
   if (credential?.active !== true || region === undefined || !isCurrent) {
-    await noteRefusal(ctx, userName, found);
+    await ctx.identity.noteRefusal(userName, found instanceof Promise);
     return { outcome: 'unknown' };
   }
   if (!hasItsToken(ctx, credential, sessionToken)) return { outcome: 'expired' };

@@ -99,10 +99,13 @@ export class Identities implements IdentitySource {
     });
   }
 
-  async noteRefusal(accessKeyId: string): Promise<void> {
-    await this.#refused.get(accessKeyId, async () =>
-      (await this.#load(accessKeyId)) === undefined ? 'unknown' : 'wrong',
-    );
+  async noteRefusal(accessKeyId: string, wasRead: boolean): Promise<boolean> {
+    if (this.#refused.recent(accessKeyId) !== undefined) return false;
+    await this.#refused.get(accessKeyId, async () => {
+      const isThere = wasRead || (await this.#load(accessKeyId)) !== undefined;
+      return isThere ? 'wrong' : 'unknown';
+    });
+    return !wasRead;
   }
 
   #load(accessKeyId: string): Promise<Credential | undefined> {

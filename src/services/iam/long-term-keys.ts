@@ -2,35 +2,33 @@ import type { Credential, RootCaller, UserCaller } from '../../kernel/auth/ident
 import type { Context } from '../../kernel/context.ts';
 import { findAccount, isOpen, rootCaller } from './accounts.ts';
 import { entityArn } from './store.ts';
-import { tables } from './tables.ts';
+import { type AccessKeyRow, tables } from './tables.ts';
 
 const PURPOSE = 'iam.access-key';
-/** What an id of no key is looked up with, so that it costs what a key costs. */
-const NOBODY = { account: '000000000000', secret: 'there-is-no-such-key' };
+/** What stands in for the secret of a key that is none. */
+const NO_SECRET = 'there-is-no-such-key';
 const decoys = new WeakMap<Context, string>();
 
 /** The credential of a long-term key; undefined when there is none. Reads and opens as much in either case. */
 export async function findKey(ctx: Context, accessKeyId: string): Promise<Credential | undefined> {
-  const row = await tables(ctx)
-    .selectFrom('iam_access_keys as k')
-    .leftJoin('iam_users as u', 'u.id', 'k.user_id')
-    .select(['k.secret', 'k.status', 'k.user_id', 'k.account', 'u.id', 'u.name', 'u.path'])
-    .where('k.id', '=', accessKeyId)
-    .executeTakeFirst();
-  const account = await findAccount(ctx, row?.account ?? NOBODY.account);
-  if (row === undefined) {
-    openKeySecret(ctx, '', decoyOf(ctx));
-    return undefined;
-  }
-  const secretAccessKey = openKeySecret(ctx, accessKeyId, row.secret);
-  const caller = isOpen(ctx, account) ? keyOwner(row, accessKeyId) : undefined;
+  const db = tables(ctx);
+  const row = await db.selectFrom('iam_access_keys').selectAll().where('id', '=', accessKeyId).executeTakeFirst();
+  const owner = db
+    .selectFrom('iam_users')
+    .selectAll()
+    .where('id', '=', row?.user_id ?? accessKeyId);
+  const user = await owner.executeTakeFirst();
+  const account = await findAccount(ctx, row?.account ?? ctx.config.account);
+  const secretAccessKey = openKeySecret(ctx, row === undefined ? '' : accessKeyId, row?.secret ?? decoyOf(ctx));
+  if (row === undefined || !isOpen(ctx, account)) return undefined;
+  const caller = keyOwner(row, user);
   return caller && { accessKeyId, secretAccessKey, active: row.status === 'Active', caller };
 }
 
 function decoyOf(ctx: Context): string {
   let sealed = decoys.get(ctx);
   if (sealed === undefined) {
-    sealed = ctx.secrets.seal(PURPOSE, '', NOBODY.secret);
+    sealed = ctx.secrets.seal(PURPOSE, '', NO_SECRET);
     decoys.set(ctx, sealed);
   }
   return sealed;
@@ -43,12 +41,11 @@ export function openKeySecret({ secrets }: Context, accessKeyId: string, sealed:
 
 /** Whose key it is: a user's or, under the account's number, the root user's. */
 function keyOwner(
-  row: { user_id: string; account: string; id: string | null; name: string | null; path: string | null },
-  accessKeyId: string,
+  { id, user_id, account }: AccessKeyRow,
+  user: Parameters<typeof userCaller>[0] | undefined,
 ): UserCaller | RootCaller | undefined {
-  const { id, account, name, path } = row;
-  if (id !== null && name !== null && path !== null) return userCaller({ id, account, name, path }, accessKeyId);
-  return row.user_id === account ? rootCaller(account, accessKeyId) : undefined;
+  if (user !== undefined) return userCaller(user, id);
+  return user_id === account ? rootCaller(account, id) : undefined;
 }
 
 /** A user as a caller. */

@@ -4,7 +4,7 @@ import { authFault } from '../../kernel/auth/auth-faults.ts';
 import { findCredential, noteRefusal, sameText } from '../../kernel/auth/authenticate.ts';
 import { checkCredential, parseBasicTime } from '../../kernel/auth/credential-scope.ts';
 import { signingKey } from '../../kernel/auth/signing-key.ts';
-import { signatureMatches } from '../../kernel/auth/sigv4.ts';
+import { deriveForNobody, signatureMatches } from '../../kernel/auth/sigv4.ts';
 import type { Context } from '../../kernel/context.ts';
 import { invalidArgument } from './faults.ts';
 
@@ -51,10 +51,10 @@ export async function authenticateForm(ctx: Context, fields: ReadonlyMap<string,
   // The same work is done for a key that does not exist.
   const key =
     secret === undefined
-      ? signingKey('unknown', 'there-is-no-such-key', scope.date, scope.region, scope.service)
+      ? deriveForNobody(scope)
       : signingKey(scope.accessKeyId, secret, scope.date, scope.region, scope.service);
   const matches = signatureMatches(key, policy, signature);
-  if (secret === undefined || !matches) await noteRefusal(ctx, scope.accessKeyId, found);
+  if (secret === undefined || !matches) await noteRefusal(ctx, scope, found);
   const member = { AWSAccessKeyId: scope.accessKeyId };
   if (secret === undefined) throw authFault('s3', 'unknownKey', undefined, member);
   if (!matches) throw authFault('s3', 'signature', undefined, member);
