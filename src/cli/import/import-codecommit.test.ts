@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
+import { createServer, request as httpRequest } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import type { CodeCommit } from '@aws-sdk/client-codecommit';
-import { startServer, type TestServer, temporaryFolder } from '../../../test/harness.ts';
+import { cleanUp, startServer, type TestServer, temporaryFolder } from '../../../test/harness.ts';
 import { recorded } from '../../kernel/testing/recorded.ts';
 import { sendSigned } from '../signed-request.ts';
 import { readPullRequest } from './codecommit-source.ts';
@@ -65,6 +67,39 @@ async function makeHistory(
     overrideStatus: 'OVERRIDE',
   });
   return { open, merged, alice, bob };
+}
+
+/** A server before another one that changes what it answers; what is signed for it passes, as its name goes on, too. */
+async function lyingSource(
+  t: TestContext,
+  url: string,
+  change: (operation: string | undefined, text: string) => string,
+): Promise<string> {
+  const proxy = createServer((request, response) => {
+    const { method, headers } = request;
+    const operation = String(headers['x-amz-target'] ?? '').split('.')[1];
+    const forward = httpRequest(`${url}${request.url}`, { method, headers }, (answer) => {
+      if (operation === undefined) {
+        response.writeHead(answer.statusCode!, answer.headers);
+        answer.pipe(response);
+        return;
+      }
+      const chunks: Buffer[] = [];
+      answer.on('data', (chunk: Buffer) => chunks.push(chunk));
+      answer.on('end', () => {
+        const { 'content-length': _, ...kept } = answer.headers;
+        response.writeHead(answer.statusCode!, kept);
+        response.end(change(operation, Buffer.concat(chunks).toString()));
+      });
+    });
+    request.pipe(forward);
+  });
+  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+  cleanUp(t, () => {
+    proxy.closeAllConnections();
+    return new Promise((resolve) => proxy.close(resolve));
+  });
+  return `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
 }
 
 /** What users see of a pull request, without what belongs to whoever asks. */
@@ -240,6 +275,35 @@ test('a CodeCommit comes over with its pull requests as they were: numbers, auth
       name: 'RepositoryDoesNotExistException',
     });
   });
+
+  await t.test(
+    'a source that lies about one pull request keeps none of the others out; another run goes on',
+    async (t) => {
+      const target = await startServer(t);
+      const lie = { isOn: true };
+      const through = await lyingSource(t, old.url, (operation, text) =>
+        lie.isOn && operation === 'GetPullRequest' && text.includes('"Fix"') ? text.replace('"Fix"', '""') : text,
+      );
+      const env = { ...target.env(target.root_.keys), AWS_SHARED_CREDENTIALS_FILE: credentials };
+      const args = ['import', '--from-codecommit', '--profile', 'old', '--endpoint-url', through, repositoryName];
+      const attempt = () =>
+        new Promise<{ status: number; text: string }>((resolve) => {
+          execFile(process.execPath, [MAIN, ...args], { env }, (error, stdout, stderr) => {
+            resolve({ status: error === null ? 0 : Number(error.code), text: stdout + stderr });
+          });
+        });
+      const half = await attempt();
+      assert.equal(half.status, 1, half.text);
+      assert.match(half.text, new RegExp(`Pull request ${merged} did not come: .*title is no text of 1 to 150`));
+      assert.match(half.text, /2 pull requests, 1 came, 0 were here already/);
+      lie.isOn = false;
+      const whole = await attempt();
+      assert.equal(whole.status, 0, whole.text);
+      assert.match(whole.text, /2 pull requests, 1 came, 1 was here already/);
+      const title = (await target.root_.codecommit.getPullRequest({ pullRequestId: merged })).pullRequest!.title;
+      assert.equal(title, 'Fix');
+    },
+  );
 
   await t.test('whoever may do everything in CodeCommit may not write history; nonsense is refused', async () => {
     const bundle = { ...(await readPullRequest(old.root_.codecommit, open)) };

@@ -1,6 +1,6 @@
 import { arn } from '../../kernel/arn.ts';
 import type { Context } from '../../kernel/context.ts';
-import type { ResourceRef } from '../../kernel/service.ts';
+import type { ConditionKeys, ResourceRef } from '../../kernel/service.ts';
 import { taggedResource } from '../../kernel/tags.ts';
 import { DEFAULT_BUS } from './store.ts';
 
@@ -26,4 +26,14 @@ export function ruleResource(ctx: Context, name: string): ResourceRef {
 
 export function busResource(ctx: Context): ResourceRef {
   return taggedResource(ctx, busArn(ctx));
+}
+
+/** Who made a rule: they are seen in the account that made them alone. */
+export function creatorKeys(_input: unknown, { account }: Place): ConditionKeys {
+  return { 'events:creatorAccount': account };
+}
+
+/** The same of what a call on tags names; a bus was made by nobody. */
+export function creatorKeysOf({ ResourceARN: given }: { ResourceARN: string }, place: Place): ConditionKeys {
+  return given.startsWith(ruleArn(place, '')) ? creatorKeys(given, place) : {};
 }

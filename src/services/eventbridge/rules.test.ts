@@ -134,7 +134,7 @@ describe('rules', () => {
   });
 
   test('carry tags', async (t) => {
-    const { events } = await setUp(t);
+    const { server, events } = await setUp(t);
     const { RuleArn: ResourceARN } = await events.putRule({
       Name: 'r',
       EventPattern: PATTERN,
@@ -143,6 +143,20 @@ describe('rules', () => {
     await events.tagResource({ ResourceARN, Tags: [{ Key: 'b', Value: '2' }] });
     await events.untagResource({ ResourceARN, TagKeys: ['a'] });
     assert.deepEqual((await events.listTagsForResource({ ResourceARN })).Tags, [{ Key: 'b', Value: '2' }]);
+    const ofCreator = async (name: string, account: string) => {
+      const Condition = { StringEquals: { 'events:creatorAccount': account } };
+      const Statement = [{ Effect: 'Allow', Action: 'events:*', Resource: '*', Condition }];
+      return (await server.user(name, { Version: '2012-10-17', Statement })).events;
+    };
+    const own = await ofCreator('own', ACCOUNT);
+    await own.tagResource({ ResourceARN, Tags: [{ Key: 'c', Value: '3' }] });
+    await own.untagResource({ ResourceARN, TagKeys: ['c'] });
+    await own.listTagsForResource({ ResourceARN });
+    const other = await ofCreator('other', '999999999999');
+    const denied = { name: 'AccessDeniedException' };
+    await assert.rejects(other.tagResource({ ResourceARN, Tags: [{ Key: 'c', Value: '3' }] }), denied);
+    await assert.rejects(other.untagResource({ ResourceARN, TagKeys: ['b'] }), denied);
+    await assert.rejects(other.listTagsForResource({ ResourceARN }), denied);
     await assert.rejects(events.listTagsForResource({ ResourceARN: `${ResourceARN}x` }), {
       name: 'ResourceNotFoundException',
     });

@@ -8,7 +8,7 @@ import type { ConditionKeys, Operation, OperationName } from '../../kernel/servi
 import { deleteAllTags, putTags, requestTagKeys } from '../../kernel/tags.ts';
 import { commonFault } from '../../kernel/wire/errors.ts';
 import { compileEventPattern } from './pattern.ts';
-import { ruleArn, ruleResource, SERVICE } from './resources.ts';
+import { creatorKeys, ruleArn, ruleResource, SERVICE } from './resources.ts';
 import { parseSchedule } from './schedule.ts';
 import { nextRunOf, SCHEDULE } from './scheduling.ts';
 import { DEFAULT_BUS, findRule, type RuleRow, requireDefaultBus, ruleByName, tables } from './store.ts';
@@ -70,11 +70,6 @@ export const PutRule: Op<'PutRule'> = {
     return { RuleArn: arn };
   },
 };
-
-/** Rules are seen in the account that made them alone. */
-export function creatorKeys(_input: unknown, { account }: Context): ConditionKeys {
-  return { 'events:creatorAccount': account };
-}
 
 /** The values that a pattern names for the source and kind of events; what the pattern must be is checked later. */
 function patternKeys(text: string | undefined): ConditionKeys {

@@ -12,7 +12,7 @@ import {
   tagsOf,
 } from '../../kernel/tags.ts';
 import { commonFault } from '../../kernel/wire/errors.ts';
-import { busArn, ruleArn } from './resources.ts';
+import { busArn, creatorKeysOf, ruleArn } from './resources.ts';
 import { ruleByName } from './store.ts';
 
 type Op<N extends OperationName<typeof sdk>> = Operation<typeof sdk, N>;
@@ -44,7 +44,7 @@ async function requireResource(source: Context | Tx, ctx: Context, arn: string):
 
 export const TagResource: Op<'TagResource'> = {
   resource: ({ ResourceARN: arn }, ctx) => taggedResource(ctx, arn),
-  conditions: ({ Tags: tags }) => requestTagKeys(tagsFrom(tags)),
+  conditions: (input, ctx) => ({ ...creatorKeysOf(input, ctx), ...requestTagKeys(tagsFrom(input.Tags)) }),
   async handle(input, ctx) {
     const { ResourceARN: arn, Tags: tags = [] } = input;
     await ctx.tx(async (tx) => {
@@ -58,7 +58,7 @@ export const TagResource: Op<'TagResource'> = {
 
 export const UntagResource: Op<'UntagResource'> = {
   resource: ({ ResourceARN: arn }, ctx) => taggedResource(ctx, arn),
-  conditions: ({ TagKeys: keys }) => ({ 'aws:TagKeys': keys }),
+  conditions: (input, ctx) => ({ ...creatorKeysOf(input, ctx), 'aws:TagKeys': input.TagKeys }),
   async handle(input, ctx) {
     const { ResourceARN: arn, TagKeys: keys = [] } = input;
     await ctx.tx(async (tx) => {
@@ -71,6 +71,7 @@ export const UntagResource: Op<'UntagResource'> = {
 
 export const ListTagsForResource: Op<'ListTagsForResource'> = {
   resource: ({ ResourceARN: arn }, ctx) => taggedResource(ctx, arn),
+  conditions: creatorKeysOf,
   async handle(input, ctx) {
     await requireResource(ctx, ctx, input.ResourceARN);
     const tags = await tagsOf(ctx, input.ResourceARN);
