@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, globSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { test } from 'node:test';
 import { SETTINGS } from '../src/kernel/config.ts';
@@ -125,6 +125,25 @@ test('every setting stands in the docs', () => {
     missing.map(({ flag }) => flag),
     [],
   );
+});
+
+test('every page of the documentation stands in its index, once', () => {
+  for (const folder of ['docs', 'docs/decisions']) {
+    const index = readFileSync(`${folder}/README.md`, 'utf8');
+    const pages = readdirSync(folder).filter((name) => name.endsWith('.md') && name !== 'README.md');
+    const listed = [...index.matchAll(/^\| \[[^\]]+\]\(([^)/]+\.md)\) \| .+ \|$/gm)].map((match) => match[1]!);
+    assert.deepEqual(listed.toSorted(), pages.toSorted(), `${folder}/README.md has a line for each page`);
+  }
+});
+
+test('links between documents lead to files', () => {
+  const documents = globSync(['*.md', 'bench/*.md', '{docs,src}/**/*.md']);
+  const broken = documents.flatMap((path) =>
+    [...readFileSync(path, 'utf8').matchAll(/\]\((?!https?:|#)([^)#\s]+)/g)]
+      .filter((match) => !existsSync(join(dirname(path), match[1]!)))
+      .map((match) => `${path}: ${match[1]}`),
+  );
+  assert.deepEqual(broken, []);
 });
 
 test('every service tells what it is and where it deviates', () => {
