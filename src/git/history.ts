@@ -16,19 +16,19 @@ const LIMITS: GitLimits = { wallMs: 300_000, cpuSeconds: 240, memoryBytes: 3 * 1
 export async function* walkCommits(objects: ObjectReader, starts: readonly string[]): AsyncGenerator<LoggedCommit> {
   const seen = new Set(starts);
   const queue: LoggedCommit[] = [];
-  for (const id of seen) insert(queue, { id, ...(await objects.commit(id)) });
+  for (const id of seen) insertByDate(queue, { id, ...(await objects.commit(id)) });
   for (let commit = queue.pop(); commit !== undefined; commit = queue.pop()) {
     yield commit;
     for (const parent of commit.parents) {
       if (seen.has(parent)) continue;
       seen.add(parent);
-      insert(queue, { id: parent, ...(await objects.commit(parent)) });
+      insertByDate(queue, { id: parent, ...(await objects.commit(parent)) });
     }
   }
 }
 
-/** Keeps the queue in ascending order of date; history is nearly sorted, so the place is near the end. */
-function insert(queue: LoggedCommit[], commit: LoggedCommit): void {
+/** Puts a commit into a queue in ascending order of date; history is nearly sorted, so the place is near the end. */
+export function insertByDate(queue: LoggedCommit[], commit: LoggedCommit): void {
   const seconds = secondsOf(commit.committer);
   let at = queue.length;
   while (at > 0 && secondsOf(queue[at - 1]!.committer) > seconds) at -= 1;

@@ -4,9 +4,10 @@ import type { GitLimits } from './git-process.ts';
 import { LooseObjects } from './loose-objects.ts';
 import { isFolder, parseTree } from './object-format.ts';
 import type { ObjectSource } from './object-source.ts';
-import type { ObjectWriter } from './object-writer.ts';
+import { ObjectWriter } from './object-writer.ts';
 import { ObjectReader, type PathEntry } from './objects.ts';
 import type { Lease, Repository } from './repository.ts';
+import { mergeTrees } from './tree-merge.ts';
 
 /** An entry that git could not merge, as it would stand in the index: stage 1 is the base, 2 ours, 3 theirs. */
 export interface UnmergedEntry {
@@ -39,17 +40,63 @@ const LIMITS: GitLimits = { wallMs: 120_000, cpuSeconds: 90, memoryBytes: 3 * 10
 const SETTINGS = ['merge.renames=false', 'merge.directoryRenames=false', 'merge.conflictStyle=merge'];
 const OUTPUT_CAP_BYTES = 256 * 1024 * 1024;
 
+/** What is merged: two commits, the only base that they have, if it is one, and the root trees. */
+export interface MergePair {
+  ours: string;
+  theirs: string;
+  /** Of ours and theirs. */
+  roots: { ours: string; theirs: string };
+  /** Null where there are several bases: git makes one of them. */
+  baseRoot: string | null;
+}
+
 /**
- * Merges two commits with git's own `merge-tree`: no work tree, and the new objects in a folder of their own that is
- * gone after `work`. Only object ids reach git.
+ * Merges two commits. Where no file was changed by both, their trees say how, and no process is started; else it is git's own
+ * `merge-tree`: no work tree, and the new objects in a folder of their own that is gone after `work`. Only object ids reach
+ * git.
  * @throws {GitFailure} `stopped` when it takes too long, `process-failed`.
  */
 export async function withMergedTrees<T>(
   repository: Repository,
   lease: Lease,
-  pair: { ours: string; theirs: string },
+  pair: MergePair,
   work: (merged: MergedTrees) => Promise<T>,
   signal?: AbortSignal,
+): Promise<T> {
+  const simple = await mergeSimply(lease, pair);
+  return simple === null ? withGitsTrees(repository, lease, pair, work, signal) : work(simple);
+}
+
+/** Null where git has to look. */
+async function mergeSimply({ objects, source }: Lease, { roots, baseRoot }: MergePair): Promise<MergedTrees | null> {
+  if (baseRoot === null) return null;
+  const made = new ObjectWriter();
+  const treeId = await mergeTrees(objects, made, { ...roots, base: baseRoot });
+  if (treeId === null) return null;
+  const all = () => made.over(source());
+  return {
+    treeId,
+    unmerged: [],
+    contentMerged: new Set(),
+    objects: new ObjectReader(all),
+    source: all,
+    collect: (id, scratch, writer) => {
+      const isNew = (one: string) => scratch.has(one) || made.has(one);
+      return collectNew({ source: scratch.over(all()), isNew, writer, objects }, folderOf(id), Object.values(roots));
+    },
+  };
+}
+
+function folderOf(id: string): PathEntry {
+  return { mode: '40000', id };
+}
+
+async function withGitsTrees<T>(
+  repository: Repository,
+  lease: Lease,
+  pair: MergePair,
+  work: (merged: MergedTrees) => Promise<T>,
+  signal: AbortSignal | undefined,
 ): Promise<T> {
   const { ids, folder: cache, git } = repository.surroundings;
   const folder = join(cache, 'quarantine', ids.uuid());
@@ -79,7 +126,8 @@ export async function withMergedTrees<T>(
     const objects = new ObjectReader(() => loose);
     const collect = (treeId: string, scratch: ObjectWriter, writer: ObjectWriter) => {
       const isNew = (id: string) => scratch.has(id) || loose.isNew(id);
-      return collectNew(scratch.over(loose), isNew, { mode: '40000', id: treeId }, writer);
+      const place = { source: scratch.over(loose), isNew, writer, objects: lease.objects };
+      return collectNew(place, folderOf(treeId), Object.values(pair.roots));
     };
     return await work({ ...parseMergeTree(printed), objects, source: () => loose, collect });
   } finally {
@@ -108,15 +156,28 @@ export function parseMergeTree(printed: Buffer): Pick<MergedTrees, 'treeId' | 'u
   return { treeId, unmerged, contentMerged };
 }
 
-async function collectNew(
-  source: ObjectSource,
-  isNew: (id: string) => boolean,
-  { mode, id }: PathEntry,
-  writer: ObjectWriter,
-): Promise<void> {
+/** Where new objects are, and where they shall go. */
+interface Collecting {
+  source: ObjectSource;
+  isNew(id: string): boolean;
+  writer: ObjectWriter;
+  /** Of the repository. */
+  objects: ObjectReader;
+}
+
+/** @param beside trees of the repository at the same place: a new tree has most of its entries from them */
+async function collectNew(place: Collecting, { mode, id }: PathEntry, beside: readonly string[]): Promise<void> {
+  const { source, isNew, writer, objects } = place;
   if (!isNew(id) || writer.has(id)) return;
   const { type, body } = (await source.contents(id, Number.MAX_SAFE_INTEGER))!;
-  writer.add(type, body);
+  writer.add(type, body, type === 'tree' ? beside : []);
   if (!isFolder(mode)) return;
-  for (const entry of parseTree(body)) await collectNew(source, isNew, entry, writer);
+  const others = await Promise.all(beside.map((tree) => objects.tree(tree)));
+  for (const entry of parseTree(body).filter((one) => isNew(one.id))) {
+    const below = others.flatMap((entries) => {
+      const same = entries.find(({ mode: other, rawName }) => isFolder(other) && rawName.equals(entry.rawName));
+      return same === undefined ? [] : [same.id];
+    });
+    await collectNew(place, entry, below);
+  }
 }

@@ -11,6 +11,8 @@ const LEADS_TO: Readonly<Record<string, ObjectType | null>> = {
   '160000': null,
 };
 const MAX_NAME_BYTES = 255;
+/** Beyond so many objects of the repository git finds them faster. */
+const MAX_QUESTIONS = 250;
 const NOTHING = '0'.repeat(40);
 /** A person as git's fsck wants it: a name, an address, seconds without leading zeros, an offset. */
 const PERSON = String.raw`[^<>\n\0]+ <[^<>\n\0]*> (?:0|[1-9]\d{0,11}) [+-]\d{4}`;
@@ -27,47 +29,60 @@ const COMMIT = new RegExp(
  * @param objects those of the repository
  */
 export async function areSound(writer: ObjectWriter, objects: ObjectReader): Promise<boolean> {
+  const known: Known = { writer, objects, questions: MAX_QUESTIONS };
   for (const object of writer.objects.values()) {
-    if (!(await isSound(object, writer, objects))) return false;
+    if (!(await isSound(object, known))) return false;
     const header = Buffer.from(`${object.type} ${object.body.length}\0`);
     if (isCollisionAttack([header, object.body])) return false;
   }
   return true;
 }
 
-async function isSound(object: NewObject, writer: ObjectWriter, objects: ObjectReader): Promise<boolean> {
-  if (object.type === 'blob') return true;
-  if (object.type === 'tree') return isSoundTree(object, writer, objects);
-  return object.type === 'commit' && isSoundCommit(object.body, writer, objects);
+/** The new objects, and those of the repository. */
+interface Known {
+  writer: ObjectWriter;
+  objects: ObjectReader;
+  /** How often the repository may still be asked for an object. */
+  questions: number;
 }
 
-async function isSoundCommit(body: Uint8Array, writer: ObjectWriter, objects: ObjectReader): Promise<boolean> {
+async function isSound(object: NewObject, known: Known): Promise<boolean> {
+  if (object.type === 'blob') return true;
+  if (object.type === 'tree') return isSoundTree(object, known);
+  return object.type === 'commit' && isSoundCommit(object.body, known);
+}
+
+async function isSoundCommit(body: Uint8Array, known: Known): Promise<boolean> {
   const [, tree, parents] = COMMIT.exec(Buffer.from(body).toString('latin1')) ?? [];
-  if (tree === undefined || !(await isThere(tree, 'tree', writer, objects))) return false;
+  if (tree === undefined || !(await isThere(tree, 'tree', known))) return false;
   for (const line of parents!.split('\n').slice(0, -1)) {
-    if (!(await isThere(line.slice('parent '.length), 'commit', writer, objects))) return false;
+    if (!(await isThere(line.slice('parent '.length), 'commit', known))) return false;
   }
   return true;
 }
 
-async function isThere(id: string, type: ObjectType, writer: ObjectWriter, objects: ObjectReader): Promise<boolean> {
-  return (writer.objects.get(id) ?? (await objects.findInfo(id)))?.type === type;
+async function isThere(id: string, type: ObjectType, known: Known): Promise<boolean> {
+  const made = known.writer.objects.get(id);
+  if (made !== undefined) return made.type === type;
+  known.questions -= 1;
+  return known.questions >= 0 && (await known.objects.findInfo(id))?.type === type;
 }
 
-async function isSoundTree({ body, from }: NewObject, writer: ObjectWriter, objects: ObjectReader): Promise<boolean> {
+async function isSoundTree({ body, from }: NewObject, known: Known): Promise<boolean> {
+  const { writer, objects } = known;
   const entries = parseTree(Buffer.from(body));
   if (!isInOrder(entries)) return false;
-  const known = new Set<string>();
+  const checked = new Set<string>();
   for (const base of from) {
     // A tree that was made here itself is no witness.
     if (writer.objects.has(base) || (await objects.findInfo(base)) === null) return false;
-    for (const entry of await objects.tree(base)) known.add(keyOf(entry));
+    for (const entry of await objects.tree(base)) checked.add(keyOf(entry));
   }
   for (const entry of entries) {
-    if (known.has(keyOf(entry))) continue;
+    if (checked.has(keyOf(entry))) continue;
     const leadsTo = LEADS_TO[entry.mode];
     if (leadsTo === undefined || !isPlainName(entry.rawName) || entry.id === NOTHING) return false;
-    if (leadsTo !== null && !(await isThere(entry.id, leadsTo, writer, objects))) return false;
+    if (leadsTo !== null && !(await isThere(entry.id, leadsTo, known))) return false;
   }
   return true;
 }

@@ -1,7 +1,7 @@
 import * as sdk from '@aws-sdk/client-codecommit';
 import { diffEntries } from '../../git/diff.ts';
 import { isGitFailure } from '../../git/failure.ts';
-import { countDivergence, mergeBases } from '../../git/merge-base.ts';
+import { countDivergence, mergeBases, NEAR_COMMITS, nearMergeBase } from '../../git/merge-base.ts';
 import { type MergedTrees, withMergedTrees } from '../../git/merge-tree.ts';
 import type { ObjectReader, PathEntry } from '../../git/objects.ts';
 import type { Lease, Repository } from '../../git/repository.ts';
@@ -76,7 +76,7 @@ interface Given {
 async function evaluate<T>(given: Given, work: (merge: Merge) => Promise<T>): Promise<T> {
   const { ctx, lease, repository, spec, limits } = given;
   const { sourceCommitId, destinationCommitId, detailLevel = 'FILE_LEVEL', strategy = 'NONE' } = spec;
-  const baseCommitId = await findMergeBase(given);
+  const [baseCommitId, ...otherBases] = await findMergeBases(given);
   if (baseCommitId === undefined) throw unrelated();
   const roots = {
     base: (await lease.objects.commit(baseCommitId)).tree,
@@ -85,7 +85,12 @@ async function evaluate<T>(given: Given, work: (merge: Merge) => Promise<T>): Pr
   };
   await requireFewItems(lease.objects, roots, limits);
   // Thrown inside git's part it is git's failure; what `work` throws is its own.
-  const pair = { ours: destinationCommitId, theirs: sourceCommitId };
+  const pair = {
+    ours: destinationCommitId,
+    theirs: sourceCommitId,
+    roots: { ours: roots.destination, theirs: roots.source },
+    baseRoot: otherBases.length === 0 ? roots.base : null,
+  };
   let isMerged = false;
   try {
     return await withMergedTrees(
@@ -107,10 +112,14 @@ async function evaluate<T>(given: Given, work: (merge: Merge) => Promise<T>): Pr
   }
 }
 
-async function findMergeBase({ ctx, lease, repository, spec, limits }: Given): Promise<string | undefined> {
+/** git's first choice first. */
+async function findMergeBases({ ctx, lease, repository, spec, limits }: Given): Promise<string[]> {
   const pair = [spec.destinationCommitId, spec.sourceCommitId] as const;
   // Named by a branch or by the caller a moment ago; it may have been taken out since.
   for (const id of pair) await requireCommit(lease.objects, id);
+  // What is near is not too far apart, whichever commits are between.
+  const near = limits.divergence < NEAR_COMMITS ? undefined : await nearMergeBase(lease.objects, pair);
+  if (near !== undefined) return near === null ? [] : [near];
   try {
     // Each commit is an object, so a small repository needs no counting.
     const objects = lease.state.packs.reduce((sum, pack) => sum + pack.objects, 0);
@@ -118,7 +127,7 @@ async function findMergeBase({ ctx, lease, repository, spec, limits }: Given): P
       objects > limits.divergence &&
       (await countDivergence(repository, lease, pair, limits.divergence + 1)) > limits.divergence;
     if (isFar) throw tooFarApart();
-    return (await mergeBases(repository, lease, pair, ctx.signal))[0];
+    return await mergeBases(repository, lease, pair, ctx.signal);
   } catch (error) {
     if (ctx.signal?.aborted || !isGitFailure(error, 'stopped')) throw error;
     throw tooFarApart();
@@ -129,14 +138,14 @@ async function findMergeBase({ ctx, lease, repository, spec, limits }: Given): P
  * The commit that both sides build on; undefined when their histories are unrelated.
  * @throws TipsDivergenceExceededException
  */
-export function mergeBaseOf(
+export async function mergeBaseOf(
   ctx: Context,
   lease: Lease,
   repository: Repository,
   spec: MergeSpec,
   limits: MergeLimits = MERGE_LIMITS,
 ): Promise<string | undefined> {
-  return findMergeBase({ ctx, lease, repository, spec, limits });
+  return (await findMergeBases({ ctx, lease, repository, spec, limits }))[0];
 }
 
 /** git refuses these, too, unless it is told otherwise. */
