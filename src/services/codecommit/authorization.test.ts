@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { startServer } from '../../../test/harness.ts';
 import { codecommit } from './service.ts';
@@ -141,5 +142,31 @@ test('X2: a user whose policy names other things can do nothing, and learns noth
   assert.deepEqual(
     repositories!.map(({ repositoryName }) => repositoryName),
     ['app'],
+  );
+});
+
+/** Source: Service Authorization Reference, "Actions, resources, and condition keys for AWS CodeCommit"; GitPush is no operation. */
+const WITH_REFERENCES = [
+  'CreateBranch',
+  'CreateCommit',
+  'CreateUnreferencedMergeCommit',
+  'DeleteBranch',
+  'DeleteFile',
+  'GetMergeCommit',
+  'MergeBranchesByFastForward',
+  'MergeBranchesBySquash',
+  'MergeBranchesByThreeWay',
+  'MergePullRequestByFastForward',
+  'MergePullRequestBySquash',
+  'MergePullRequestByThreeWay',
+  'PutFile',
+];
+
+test('codecommit:References is there for the operations that AWS documents it for, and for no other', () => {
+  const golden = readFileSync(new URL('../../../test/golden/authorization.txt', import.meta.url), 'utf8');
+  const found = golden.matchAll(/^codecommit:(\w+) .* codecommit:References$/gm);
+  assert.deepEqual(
+    [...found].map(([, operation]) => operation),
+    WITH_REFERENCES,
   );
 });
