@@ -94,9 +94,13 @@ async function attempt(
       return await changeRepository(repository, { ...request, pack });
     }
   } finally {
-    // The answer does not wait for the sweeping; what stays behind is swept at the next start.
-    incoming?.remove().catch(repository.surroundings.report);
-    lease.release();
+    // The answer does not wait for the files to move, nor for the sweeping; what stays behind is swept at the next start.
+    if (incoming === null) lease.release();
+    else
+      incoming
+        .remove()
+        .catch(repository.surroundings.report)
+        .finally(() => lease.release());
   }
 }
 
@@ -191,15 +195,16 @@ async function transact(
   if (incoming === null) return request.commit(change);
   const isAccepted = (refused: ReadonlyMap<string, string>) =>
     refused.size < change.updates.length || (request.unreferenced === true && refused.size === 0);
-  const refused = await repository
+  const { result: refused, adopted } = await repository
     .publish(lease, incoming, () => request.commit(change), isAccepted)
     .catch(async (error: unknown) => {
       // If the transaction throws anything else, its outcome is unknown: the blobs stay, and the sweep asks the truth later.
       if (isGitFailure(error, 'collected')) await incoming.unstore();
       throw error;
     });
+  incoming.keepUntil(adopted);
   if (!isAccepted(refused)) await incoming.unstore();
-  else if (request.pack instanceof ObjectWriter) repository.remember(lease, request.pack);
+  else incoming.remember(lease);
   return refused;
 }
 
@@ -214,6 +219,7 @@ async function describeAll(
   const objects = incoming?.objects ?? lease.objects;
   const paths = new PathCheck(request.limits ?? DEFAULT_PACK_LIMITS, objects);
   const described: Described[] = [];
+  await incoming?.placed();
   for (const wanted of request.updates) {
     if (request.signal?.aborted) throw new GitFailure('stopped', 'the client went away');
     const options = { env: incoming?.env ?? {}, signal: request.signal, paths };

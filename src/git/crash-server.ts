@@ -1,7 +1,9 @@
 /** For tests only: a git server that kills itself at a named point, as a power cut would, without a last word. */
 import { createInterface } from 'node:readline';
 import { systemClock } from '../kernel/clock.ts';
+import { CacheFiles } from './cache-files.ts';
 import { startGitServer } from './harness.ts';
+import { Quarantine } from './quarantine.ts';
 
 const [folder, point, aheadMs] = process.argv.slice(2);
 const server = await startGitServer({ after: () => undefined } as never, { folder: folder! });
@@ -17,6 +19,16 @@ git.spawn = (...args) => {
   const child = spawn(...args);
   if (args[0][0] === 'index-pack') crashAt('pack-arriving');
   return child;
+};
+const { place } = Quarantine.prototype;
+Quarantine.prototype.place = async function (...args) {
+  await place.apply(this, args);
+  crashAt('pack-placed');
+};
+const { adoptPack } = CacheFiles.prototype;
+CacheFiles.prototype.adoptPack = function (...args) {
+  crashAt('before-adoption');
+  return adoptPack.apply(this, args);
 };
 const put = server.blobs.put.bind(server.blobs);
 server.blobs.put = async (key, body) => {

@@ -26,18 +26,26 @@ async function stop(child: ChildProcess): Promise<void> {
   await once(child, 'exit');
 }
 
-/** [where it is killed, whether the push may have happened]: after the transaction it has, though nobody was told. */
-const POINTS: [string, boolean][] = [
-  ['pack-arriving', false],
-  ['before-blobs', false],
-  ['after-pack-blob', false],
-  ['after-index-blob', false],
-  ['before-transaction', false],
-  ['after-transaction', true],
+/**
+ * [where it is killed, the file that is changed, whether the push may have happened]: after the transaction it has, though
+ * nobody was told. Attributes are looked at by a git of their own.
+ */
+const POINTS: [string, string, boolean][] = [
+  ['pack-arriving', '.gitattributes', false],
+  ['pack-placed', 'a.txt', false],
+  ['before-blobs', 'a.txt', false],
+  ['after-pack-blob', 'a.txt', false],
+  ['after-pack-blob', '.gitattributes', false],
+  ['after-index-blob', 'a.txt', false],
+  ['before-transaction', 'a.txt', false],
+  ['before-transaction', '.gitattributes', false],
+  ['after-transaction', 'a.txt', true],
+  ['before-adoption', 'a.txt', true],
+  ['before-adoption', '.gitattributes', true],
 ];
 
-for (const [point, hasHappened] of POINTS) {
-  test(`G15: killed at ${point}: nothing acknowledged is lost, nothing blocks the next push`, async (t) => {
+for (const [point, file, hasHappened] of POINTS) {
+  test(`G15: killed at ${point} of a push of ${file}: nothing acknowledged is lost, nothing blocks the next push`, async (t) => {
     const folder = await temporaryFolder(t);
     const alice = new GitClient(await temporaryFolder(t));
     await alice.run('init', '-q', '-b', 'main');
@@ -48,7 +56,7 @@ for (const [point, hasHappened] of POINTS) {
     await stop(first.child);
 
     const second = await startServer(t, folder, point);
-    await alice.commitFile('a.txt', 'cut off');
+    await alice.commitFile(file, '# cut off');
     const cutOff = await alice.run('rev-parse', 'HEAD');
     assert.notEqual((await alice.attempt(['push', '-q', `${second.url}/r1`, 'main'])).status, 0);
     await stop(second.child);

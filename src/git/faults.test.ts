@@ -9,6 +9,7 @@ import { promisify } from 'node:util';
 import fc from 'fast-check';
 import { eventually } from '../kernel/testing/eventually.ts';
 import { GitClient, startGitServer, temporaryFolder, workingCopy } from './harness.ts';
+import { Quarantine } from './quarantine.ts';
 
 const run = promisify(execFile);
 /** A release run sends thousands: `SLIPWAY_TEST_MALFORMED=10000`. */
@@ -137,18 +138,26 @@ test('the cache folder may be deleted while several clients clone, fetch and pus
   const { git } = server.store.surroundings;
   const spawn = git.spawn.bind(git);
   const cache = join(server.folder, 'cache');
-  let [spawned, deleted] = [0, 0];
+  let [begun, deleted] = [0, 0];
   const deletions: Promise<void>[] = [];
-  // Every third git finds the cache going away under it, all of it or what matters most; seven times, since work is begun
-  // at most eight times.
-  t.mock.method(git, 'spawn', (...args: Parameters<typeof spawn>) => {
-    const child = spawn(...args);
-    spawned += 1;
-    if (spawned % 3 !== 0 || deleted === 7) return child;
+  // Every third git, or pack that needs none, finds the cache going away under it, all of it or what matters most; seven
+  // times, since work is begun at most eight times.
+  const mayDelete = () => {
+    begun += 1;
+    if (begun % 3 !== 0 || deleted === 7) return;
     deleted += 1;
     const folder = deleted % 2 === 0 ? cache : join(cache, 'repositories', 'r1', 'objects', 'pack');
     deletions.push(rm(folder, { recursive: true, force: true, maxRetries: 5 }));
+  };
+  t.mock.method(git, 'spawn', (...args: Parameters<typeof spawn>) => {
+    const child = spawn(...args);
+    mayDelete();
     return child;
+  });
+  const { place } = Quarantine.prototype;
+  t.mock.method(Quarantine.prototype, 'place', function (this: Quarantine, ...args: Parameters<typeof place>) {
+    mayDelete();
+    return place.apply(this, args);
   });
   const work = async (name: string) => {
     const client = new GitClient(await temporaryFolder(t));

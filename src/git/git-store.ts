@@ -9,6 +9,7 @@ import { AnswerFiles } from './answer-files.ts';
 import type { Collection } from './collect.ts';
 import { isGitFailure } from './failure.ts';
 import { GitProcesses } from './git-process.ts';
+import { KnownIndexes } from './known-indexes.ts';
 import { ObjectCache } from './object-cache.ts';
 import { type GitSurroundings, Repository } from './repository.ts';
 import { Mutex, Slots } from './slots.ts';
@@ -67,6 +68,7 @@ export class GitStore {
       ids,
       answers: new AnswerCache(),
       advertisements: new AnswerCache(KEPT_ADVERTISEMENTS),
+      indexes: new KnownIndexes(),
       objects: new ObjectCache(),
       answerFiles: new AnswerFiles(join(options.folder, 'answers'), ids),
       report: options.report,

@@ -11,6 +11,7 @@ import type { PackBlobs } from './pack-blobs.ts';
 import { holdsObjectLargerThan, PackIndex } from './pack-index.ts';
 import { type PackBytesSource, PackReader, packInFile, packInMemory } from './pack-reader.ts';
 import type { PathLimits } from './path-limits.ts';
+import { areNew, readPushedObjects } from './pushed-objects.ts';
 import { Quarantine } from './quarantine.ts';
 import type { Lease, Repository } from './repository.ts';
 import { areSound } from './sound-objects.ts';
@@ -54,19 +55,29 @@ export class IncomingPack {
   readonly env: Record<string, string>;
   /** Reads the pack together with what the repository has already. */
   readonly objects: ObjectReader;
+  /** Its objects, where they are in memory. */
+  readonly made: ObjectWriter | null;
   readonly #repository: Repository;
   readonly #quarantine: Quarantine;
   readonly #bytes: PackBytes;
+  #adopted: Promise<void> = Promise.resolve();
 
-  private constructor(repository: Repository, lease: Lease, quarantine: Quarantine, bytes: PackBytes) {
+  private constructor(
+    repository: Repository,
+    lease: Lease,
+    quarantine: Quarantine,
+    bytes: PackBytes,
+    made: ObjectWriter | null = null,
+  ) {
     this.#repository = repository;
     this.#quarantine = quarantine;
     this.#bytes = bytes;
     this.record = { id: quarantine.packId, objects: bytes.index.count, bytes: bytes.size, sealed: true };
     this.files = quarantine.files;
     this.env = quarantine.env;
-    const reader = new PackReader(bytes.source, bytes.index, lease.source);
-    this.objects = new ObjectReader(() => reader);
+    this.made = made;
+    const packed = new PackReader(bytes.source, bytes.index, lease.source);
+    this.objects = new ObjectReader(() => made?.over(lease.source()) ?? packed);
   }
 
   /**
@@ -82,6 +93,8 @@ export class IncomingPack {
     body: HeldBody,
     options: { limits: PackLimits; signal?: AbortSignal | undefined },
   ): Promise<IncomingPack> {
+    const plain = body.isWhole ? await IncomingPack.#takePlain(repository, lease, body.held, options.limits) : null;
+    if (plain !== null) return plain;
     const { smallUnpacks, largeUnpacks } = repository.surroundings;
     const release = await (body.isWhole ? smallUnpacks : largeUnpacks).take(options.signal);
     const quarantine = new Quarantine(repository, lease);
@@ -96,6 +109,27 @@ export class IncomingPack {
     } finally {
       release();
     }
+  }
+
+  /** A small pack with which nothing can be wrong, and null for all others. */
+  static async #takePlain(
+    repository: Repository,
+    lease: Lease,
+    pack: Buffer,
+    limits: PackLimits,
+  ): Promise<IncomingPack | null> {
+    const writer = await readPushedObjects(pack, lease.source());
+    if (writer === null || writer.largest('blob') > limits.maxObjectBytes) return null;
+    const indexes = await repository.surroundings.indexes.all(lease.state.packs, (packId) =>
+      repository.indexPath(packId),
+    );
+    const [made, isNew] = await Promise.all([
+      IncomingPack.make(repository, lease, writer, limits),
+      areNew(writer, lease.source(), indexes),
+    ]);
+    if (isNew) return made;
+    await made?.remove();
+    return null;
   }
 
   /**
@@ -114,20 +148,16 @@ export class IncomingPack {
     if (isTooMuch || !(await areSound(writer, lease.objects))) return null;
     const { pack, index } = await makePack(writer);
     const quarantine = new Quarantine(repository, lease);
-    try {
-      await quarantine.place(pack, index.bytes);
-    } catch (error) {
-      await quarantine.remove();
-      throw error;
-    }
-    return new IncomingPack(repository, lease, quarantine, {
-      size: pack.length,
-      index,
-      pack,
-      file: null,
-      source: packInMemory(pack),
-      early: null,
-    });
+    const placed = quarantine.place(pack, index.bytes);
+    // Whoever needs the files looks at it; until then a failure is no unhandled one.
+    placed.catch(() => undefined);
+    const bytes = { size: pack.length, index, pack, file: null, source: packInMemory(pack), early: null, placed };
+    return new IncomingPack(repository, lease, quarantine, bytes, writer);
+  }
+
+  /** Resolves when {@link files} are there, for other git commands to see. */
+  async placed(): Promise<void> {
+    await this.#bytes.placed;
   }
 
   /** Writes pack and index to the blobs; both are durable when it resolves. */
@@ -135,7 +165,7 @@ export class IncomingPack {
     const { id } = this.record;
     const { packs } = this.#repository;
     const { pack, early, index } = this.#bytes;
-    const puts: Promise<void>[] = [packs.put(id, 'idx', index.bytes)];
+    const puts = [this.placed(), packs.put(id, 'idx', index.bytes)];
     if (pack !== null) puts.push(packs.put(id, 'pack', pack));
     else if (early !== null) puts.push(early.finish());
     else puts.push(packs.put(id, 'pack', createReadStream(this.files.pack, { highWaterMark: READ_CHUNK_BYTES })));
@@ -147,10 +177,25 @@ export class IncomingPack {
     await this.#repository.packs.delete([this.record.id]);
   }
 
-  /** Removes the quarantine folder; the files may have moved to the cache before. */
+  /** Keeps at hand what has come, once it belongs to the repository. */
+  remember(lease: Lease): void {
+    if (this.made === null) return;
+    this.#repository.remember(lease, this.made);
+    this.#repository.surroundings.indexes.keep(this.record.id, this.#bytes.index);
+  }
+
+  /** @param adopted settles when the files have moved to the cache. */
+  keepUntil(adopted: Promise<void>): void {
+    this.#adopted = adopted;
+    // It is told by whoever removes what is left.
+    adopted.catch(() => undefined);
+  }
+
+  /** Removes the quarantine folder, after the files have moved to the cache or need not. @throws what kept them from it */
   async remove(): Promise<void> {
     await this.#bytes.file?.close();
-    await this.#quarantine.remove();
+    await this.placed().catch(() => undefined);
+    await this.#adopted.finally(() => this.#quarantine.remove());
   }
 }
 
@@ -165,6 +210,8 @@ interface PackBytes {
   source: PackBytesSource;
   /** The blob that is being written since the first bytes came, where it has the same bytes. */
   early: EarlyBlob | null;
+  /** Settles when the files are in the quarantine. */
+  placed: Promise<void>;
 }
 
 async function receiveBytes(
@@ -188,7 +235,7 @@ async function receiveBytes(
   // git appends the objects that a thin pack left out; a pack of the same size is the same pack.
   const isAsItCame = received === size && size > SMALL_PACK_BYTES;
   if (!isAsItCame) await early?.discard();
-  const kept = { size, index, early: isAsItCame ? early : null };
+  const kept = { size, index, early: isAsItCame ? early : null, placed: Promise.resolve() };
   if (size > SMALL_PACK_BYTES) {
     const file = await open(quarantine.files.pack, 'r');
     return { ...kept, pack: null, file, source: packInFile(file) };

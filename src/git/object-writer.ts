@@ -15,6 +15,8 @@ export interface NewObject {
   body: Uint8Array;
   /** Of a tree: those of the repository that its other entries come from. */
   from: readonly string[];
+  /** Its entry in the pack that it came with. */
+  packed?: Buffer | undefined;
 }
 
 /** Collects new objects in memory and writes them as one pack. */
@@ -24,10 +26,11 @@ export class ObjectWriter {
   /**
    * Adds an object and answers its id; the same object twice is kept once.
    * @param from trees of the repository that a tree was made from
+   * @param packed its entry in a pack, where it has come in one
    */
-  add(type: ObjectType, body: Uint8Array, from: readonly string[] = []): string {
+  add(type: ObjectType, body: Uint8Array, from: readonly string[] = [], packed?: Buffer): string {
     const id = objectIdOf(type, body);
-    this.#objects.set(id, { type, body, from });
+    this.#objects.set(id, { type, body, from, packed });
     return id;
   }
 
@@ -96,7 +99,8 @@ export function packHeader(objects: number): Buffer {
 }
 
 /** An object as it stands in a pack. */
-export async function packEntry({ type, body }: Omit<NewObject, 'from'>): Promise<Buffer> {
+export async function packEntry({ type, body, packed }: Omit<NewObject, 'from'>): Promise<Buffer> {
+  if (packed !== undefined) return packed;
   // Room for what cannot be shrunk: by default each small piece would get 16 KiB.
   const chunkSize = body.length + (body.length >> 10) + 64;
   const deflated = body.length <= DEFLATED_HERE_BYTES ? deflateSync(body, { chunkSize }) : await deflateAsync(body);

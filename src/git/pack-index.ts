@@ -79,6 +79,11 @@ export class PackIndex {
     return new PackIndex(bytes);
   }
 
+  /** Bytes of an index of so many objects whose pack has less than 2 GiB. */
+  static bytesFor(objects: number): number {
+    return IDS_AT + objects * (ID_BYTES + 8) + 2 * ID_BYTES;
+  }
+
   /** Where the object's entry begins in the pack; null when it is not there. */
   findOffset(id: string): number | null {
     const wanted = Buffer.from(id, 'hex');

@@ -2,16 +2,19 @@ import type { FileHandle } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { constants, inflate } from 'node:zlib';
 import { GitFailure } from './failure.ts';
+import type { ObjectType } from './object-format.ts';
 import type { ObjectContents, ObjectInfo, ObjectSource } from './object-source.ts';
 import type { PackIndex } from './pack-index.ts';
 
 const inflateAsync = promisify(inflate);
 
-const TYPES = { 1: 'commit', 2: 'tree', 3: 'blob', 4: 'tag' } as const;
+/** What is stored whole. */
+export const TYPES: Readonly<Record<number, ObjectType>> = { 1: 'commit', 2: 'tree', 3: 'blob', 4: 'tag' };
 const OFFSET_DELTA = 6;
 const REFERENCE_DELTA = 7;
 /** Longer chains than git makes. */
 const MAX_CHAIN = 4_096;
+const ID_BYTES = 20;
 /** Enough for nearly every commit, and for the header of anything. */
 const FIRST_READ_BYTES = 4_096;
 /** What deflate needs beyond the data it shrinks, and an entry's header. */
@@ -71,7 +74,7 @@ export class PackReader implements ObjectSource {
     const offset = this.#index.findOffset(id);
     if (offset === null) return this.#others().info(id);
     const entry = await this.#entry(offset);
-    const type = TYPES[entry.type as keyof typeof TYPES];
+    const type = TYPES[entry.type];
     if (type !== undefined) return { type, size: entry.size };
     const { body, ...whole } = await this.#object(offset, Number.MAX_SAFE_INTEGER, 0);
     return { type: whole.type, size: body.length };
@@ -88,7 +91,7 @@ export class PackReader implements ObjectSource {
     const entry = await this.#entry(offset);
     if (entry.size > capBytes) throw new GitFailure('object-too-large', `the object is larger than ${capBytes} bytes`);
     const data = await this.#inflate(entry);
-    const type = TYPES[entry.type as keyof typeof TYPES];
+    const type = TYPES[entry.type];
     if (type !== undefined) return { type, size: data.length, body: data };
     const base = await this.#object(entry.baseAt, capBytes, depth + 1);
     const body = applyDelta(base.body, data, capBytes);
@@ -113,30 +116,50 @@ export class PackReader implements ObjectSource {
   }
 
   #header(pack: Buffer, offset: number): Omit<Entry, 'begin'> {
-    let at = 0;
-    let byte = pack.readUInt8(at++);
-    const type = (byte >> 4) & 7;
-    let size = byte & 15;
-    for (let factor = 16; (byte & 0x80) !== 0; factor *= 128) {
-      byte = pack.readUInt8(at++);
-      size += (byte & 0x7f) * factor;
-    }
-    if (type === OFFSET_DELTA) {
-      byte = pack.readUInt8(at++);
-      let back = byte & 0x7f;
-      while ((byte & 0x80) !== 0) {
-        byte = pack.readUInt8(at++);
-        back = (back + 1) * 128 + (byte & 0x7f);
-      }
-      return { type, size, dataAt: offset + at, baseAt: offset - back };
-    }
-    if (type === REFERENCE_DELTA) {
-      const baseAt = this.#index.findOffset(pack.toString('hex', at, at + 20));
-      if (baseAt === null) throw new GitFailure('pack-refused', 'a difference has no base');
-      return { type, size, dataAt: offset + at + 20, baseAt };
-    }
-    return { type, size, dataAt: offset + at, baseAt: 0 };
+    const { type, size, length, base } = readEntryHeader(pack, 0);
+    const dataAt = offset + length;
+    if (base === null) return { type, size, dataAt, baseAt: 0 };
+    const baseAt = typeof base === 'number' ? offset - base : this.#index.findOffset(base);
+    if (baseAt === null) throw new GitFailure('pack-refused', 'a difference has no base');
+    return { type, size, dataAt, baseAt };
   }
+}
+
+/** What stands before the data of an entry (gitformat-pack). */
+export interface EntryHeader {
+  /** One of {@link TYPES}; others are differences. */
+  type: number;
+  /** Of the data once inflated: the object, or the difference. */
+  size: number;
+  /** Bytes of the header. */
+  length: number;
+  /** What a difference is based on: an entry so many bytes before this one, or an object by its id. Null for an object. */
+  base: number | string | null;
+}
+
+/** Reads what begins an entry. @throws RangeError where the bytes end before */
+export function readEntryHeader(pack: Buffer, offset: number): EntryHeader {
+  let at = offset;
+  let byte = pack.readUInt8(at++);
+  const type = (byte >> 4) & 7;
+  let size = byte & 15;
+  for (let factor = 16; (byte & 0x80) !== 0; factor *= 128) {
+    byte = pack.readUInt8(at++);
+    size += (byte & 0x7f) * factor;
+  }
+  if (type === OFFSET_DELTA) {
+    byte = pack.readUInt8(at++);
+    let back = byte & 0x7f;
+    while ((byte & 0x80) !== 0) {
+      byte = pack.readUInt8(at++);
+      back = (back + 1) * 128 + (byte & 0x7f);
+    }
+    return { type, size, length: at - offset, base: back };
+  }
+  if (type !== REFERENCE_DELTA) return { type, size, length: at - offset, base: null };
+  const id = pack.subarray(at, at + ID_BYTES);
+  if (id.length < ID_BYTES) throw new RangeError('the entry is cut off');
+  return { type, size, length: at + ID_BYTES - offset, base: id.toString('hex') };
 }
 
 /**

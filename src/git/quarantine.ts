@@ -79,8 +79,7 @@ export class Quarantine {
   /** Puts a pack here that needs no checks any more. */
   async place(pack: Uint8Array, index: Uint8Array): Promise<void> {
     await mkdir(join(this.#folder, 'pack'), { recursive: true });
-    await writeFile(this.files.pack, pack);
-    await writeFile(this.files.index, index);
+    await Promise.all([writeFile(this.files.pack, pack), writeFile(this.files.index, index)]);
   }
 
   async remove(): Promise<void> {

@@ -9,6 +9,7 @@ import { CacheFiles, namesIn } from './cache-files.ts';
 import { CatFile } from './cat-file.ts';
 import type { Collection } from './collect.ts';
 import type { GitProcesses } from './git-process.ts';
+import type { KnownIndexes } from './known-indexes.ts';
 import { CachedObjects, type ObjectCache } from './object-cache.ts';
 import type { ObjectSource } from './object-source.ts';
 import type { ObjectWriter } from './object-writer.ts';
@@ -41,6 +42,7 @@ export interface GitSurroundings {
   /** Lists of references, as bytes. */
   readonly advertisements: AnswerCache;
   readonly objects: ObjectCache;
+  readonly indexes: KnownIndexes;
   readonly answerFiles: AnswerFiles;
   /** Told about failures that no request can be told about. */
   report(error: unknown): void;
@@ -213,24 +215,29 @@ export class Repository {
 
   /**
    * Runs the transaction that adds a pack and moves the pack's files into the cache, so that it need not be read back.
-   * @param lease that the pack was checked against.
+   * @param lease that the pack was checked against; held until the pack is `adopted`.
    * @param accepted tells from the transaction's result whether the pack has become part of the repository.
+   * @returns `adopted` settles when the files are no longer where they were; nobody need wait for that to answer.
    */
   async publish<T>(
     lease: Lease,
     pack: { record: PackRecord; files: { pack: string; index: string } },
     transact: () => Promise<T>,
     accepted: (result: T) => boolean,
-  ): Promise<T> {
+  ): Promise<{ result: T; adopted: Promise<void> }> {
     const settled = Promise.withResolvers<void>();
     this.#arriving.set(pack.record.id, settled.promise);
+    let adopted: Promise<void> = Promise.resolve();
     try {
       const result = await transact();
-      if (accepted(result)) await this.#adopt(lease, pack);
-      return result;
+      if (accepted(result)) adopted = this.#adopt(lease, pack);
+      return { result, adopted };
     } finally {
-      this.#arriving.delete(pack.record.id);
-      settled.resolve();
+      const end = () => {
+        this.#arriving.delete(pack.record.id);
+        settled.resolve();
+      };
+      adopted.then(end, end);
     }
   }
 

@@ -351,13 +351,16 @@ test('G11: only the three requests of smart HTTP exist', async (t) => {
 
 test('G13: a client that hangs up takes its git along', async (t) => {
   const { server } = await seeded(t);
+  const started = Promise.withResolvers<void>();
   const ended = Promise.withResolvers<void>();
   const { git } = server.store.surroundings;
   const spawn = git.spawn.bind(git);
   t.mock.method(git, 'spawn', (...args: Parameters<typeof spawn>) => {
     const child = spawn(...args);
-    if (args[0][0] === 'index-pack')
+    if (args[0][0] === 'index-pack') {
+      started.resolve();
       child.ended.then((end) => (end.stopped === 'abort' ? ended.resolve() : ended.reject(end)));
+    }
     return child;
   });
   const commands = pktLine(`${'0'.repeat(40)} ${'1'.repeat(40)} refs/heads/x\0report-status`);
@@ -369,7 +372,7 @@ test('G13: a client that hangs up takes its git along', async (t) => {
   });
   pushing.on('error', () => pushing.destroy());
   pushing.write(body);
-  while (git.running === 0) await new Promise(setImmediate);
+  await started.promise;
   pushing.destroy();
   await ended.promise;
 });

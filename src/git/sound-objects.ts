@@ -16,8 +16,10 @@ const MAX_QUESTIONS = 250;
 const NOTHING = '0'.repeat(40);
 /** A person as git's fsck wants it: a name, an address, seconds without leading zeros, an offset. */
 const PERSON = String.raw`[^<>\n\0]+ <[^<>\n\0]*> (?:0|[1-9]\d{0,11}) [+-]\d{4}`;
+/** Lines that may follow the committer, with those that go on with them; fsck passes over them. */
+const MORE = String.raw`(?:(?:encoding|gpgsig|gpgsig-sha256|mergetag) [^\n\0]*\n(?: [^\n\0]*\n)*)*`;
 const COMMIT = new RegExp(
-  String.raw`^tree ([0-9a-f]{40})\n((?:parent [0-9a-f]{40}\n)*)author ${PERSON}\ncommitter ${PERSON}\n\n[^\0]*$`,
+  String.raw`^tree ([0-9a-f]{40})\n((?:parent [0-9a-f]{40}\n)*)author ${PERSON}\ncommitter ${PERSON}\n${MORE}\n[^\0]*$`,
 );
 
 /**

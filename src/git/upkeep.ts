@@ -84,7 +84,13 @@ async function fold(repository: Repository, lease: Lease, folded: readonly PackR
     await repository.packs.put(record.id, 'idx', createReadStream(files.index, { highWaterMark: READ_CHUNK_BYTES }));
     const ids = folded.map((old) => old.id);
     const swap = () => repository.truth.swapPacks(ids, record);
-    const isSwapped = await repository.publish(lease, { record, files }, swap, (swapped) => swapped);
+    const { result: isSwapped, adopted } = await repository.publish(
+      lease,
+      { record, files },
+      swap,
+      (swapped) => swapped,
+    );
+    await adopted;
     // If the swap throws, its outcome is unknown, and the sweep asks the truth later.
     if (!isSwapped) await repository.packs.delete([record.id]);
   } finally {
