@@ -32,9 +32,13 @@ export async function repositoryByName(source: Context | Tx, place: Place, name:
 }
 
 /** The repository of that id, if it was not deleted. */
-export function findRepositoryById(source: Context | Tx, id: string): Promise<RepositoryRow | undefined> {
-  return tables(source).selectFrom('codecommit_repositories').selectAll().where('id', '=', id).executeTakeFirst();
+export async function findRepositoryById(source: Context | Tx, id: string): Promise<RepositoryRow | undefined> {
+  return (await repositoriesWithId(tables(source), id))[0];
 }
+
+const repositoriesWithId = preparedQuery((db: Kysely<CodeCommitTables>, id: string) =>
+  db.selectFrom('codecommit_repositories').selectAll().where('id', '=', id),
+);
 
 /** A reference by its full name, if it is there. */
 export async function findRef(source: Context | Tx, repositoryId: string, name: string): Promise<RefRow | undefined> {

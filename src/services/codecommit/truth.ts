@@ -1,11 +1,12 @@
-import { sql } from 'kysely';
+import { type Kysely, sql } from 'kysely';
 import type { DroppedPack, PackRecord, RepositoryState, RepositoryTruth, Roots } from '../../git/truth.ts';
 import { type Ref, sortRefs } from '../../git/truth.ts';
 import type { Context, Tx } from '../../kernel/context.ts';
+import { preparedQuery } from '../../kernel/store/prepared-query.ts';
 import type { RepositoryKeys } from './repository-keys.ts';
 import { forgetCollectedTips, forgetLeftTips, looseTips, rootsOf } from './roots.ts';
 import { findRepositoryById } from './store.ts';
-import { type PackRow, tables } from './tables.ts';
+import { type CodeCommitTables, type PackRow, tables } from './tables.ts';
 
 /** Thrown where a repository was deleted under the hands of whoever reads it. */
 export class RepositoryGoneError extends Error {
@@ -27,6 +28,11 @@ interface StateRow {
   sealed: number;
 }
 
+/** Asked several times for each request of git. */
+const generationsOf = preparedQuery((db: Kysely<CodeCommitTables>, id: string) =>
+  db.selectFrom('codecommit_repositories').select('generation').where('id', '=', id),
+);
+
 /** References and packs of one repository, as rows. */
 export class DatabaseTruth implements RepositoryTruth {
   readonly id: string;
@@ -43,11 +49,7 @@ export class DatabaseTruth implements RepositoryTruth {
   /** @throws {RepositoryGoneError} */
   async load(known?: RepositoryState): Promise<RepositoryState> {
     if (known !== undefined) {
-      const now = await tables(this.#ctx)
-        .selectFrom('codecommit_repositories')
-        .select('generation')
-        .where('id', '=', this.id)
-        .executeTakeFirst();
+      const [now] = await generationsOf(tables(this.#ctx), this.id);
       if (now?.generation === known.generation) return known;
     }
     return stateOf(this.id, await this.#read());
