@@ -14,6 +14,8 @@ export interface ServerProcess {
   url: string;
   sshPort: number;
   keys: Keys;
+  /** Of the process that runs now. */
+  pid(): number;
   /** Everything that the process wrote to standard error. */
   errors(): string;
   /** SIGKILL: what a crash or a power cut leaves. */
@@ -34,6 +36,7 @@ export async function startServerProcess(
     url: `http://127.0.0.1:${port}`,
     sshPort,
     keys: { accessKeyId: '', secretAccessKey: '' },
+    pid: () => child!.pid!,
     errors: () => errors,
     async kill() {
       if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;

@@ -6,14 +6,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
-import fc from 'fast-check';
-import { eventually } from '../kernel/testing/eventually.ts';
 import { GitClient, startGitServer, temporaryFolder, workingCopy } from './harness.ts';
 import { Quarantine } from './quarantine.ts';
 
 const run = promisify(execFile);
-/** A release run sends thousands: `SLIPWAY_TEST_MALFORMED=10000`. */
-const MALFORMED = Number(process.env['SLIPWAY_TEST_MALFORMED'] ?? 300);
 const LARGE_BYTES = 128 * 1024 * 1024;
 /** What a push of {@link LARGE_BYTES} may add to the memory of the process: pieces on their way, never the whole. */
 const MOST_GROWTH_BYTES = 96 * 1024 * 1024;
@@ -22,53 +18,6 @@ const MOST_GROWTH_BYTES = 96 * 1024 * 1024;
 function noise(bytes: number): Buffer {
   return createCipheriv('aes-128-ctr', Buffer.alloc(16, 'noise'), Buffer.alloc(16)).update(Buffer.alloc(bytes));
 }
-
-async function descriptors(): Promise<number> {
-  return (await readdir('/proc/self/fd')).length;
-}
-
-test('malformed requests by the hundred leave no process, no descriptor and a server that works', async (t) => {
-  const server = await startGitServer(t);
-  const alice = await workingCopy(t, server, 'r1');
-  await alice.commitFile('a', '1');
-  await alice.run('push', '-q', 'origin', 'main');
-  const tip = await alice.run('rev-parse', 'HEAD');
-  const line = (text: string) => `${(text.length + 4).toString(16).padStart(4, '0')}${text}`;
-  const pieces = fc.oneof(
-    fc.constantFrom('0000', '0001', '0002', 'ffff', '0004', 'PACK', '\0', 'command=fetch', 'command=ls-refs', 'done'),
-    fc.constantFrom(`want ${tip}\n`, `have ${tip}\n`, 'deepen 1', 'filter blob:none', 'ofs-delta').map(line),
-    fc.constant(line(`${tip} ${tip} refs/heads/main\0report-status atomic`)),
-    fc.string({ maxLength: 40 }).map(line),
-    fc.string({ maxLength: 40 }),
-  );
-  const bodies = fc.array(pieces, { maxLength: 12 }).map((parts) => Buffer.from(parts.join(''), 'latin1'));
-  const before = process.platform === 'linux' ? await descriptors() : 0;
-  const services = ['git-upload-pack', 'git-receive-pack'];
-  const requests = fc.sample(fc.tuple(fc.constantFrom(...services), fc.boolean(), bodies), {
-    numRuns: MALFORMED,
-    seed: 20_261_128,
-  });
-  const send = async ([service, isV2, body]: (typeof requests)[number]) => {
-    const headers = {
-      'content-type': `application/x-${service}-request`,
-      ...(isV2 ? { 'git-protocol': 'version=2' } : {}),
-    };
-    const answer = await fetch(`${server.url}/r1/${service}`, { method: 'POST', headers, body: new Uint8Array(body) });
-    await answer.arrayBuffer();
-    assert.ok([200, 400, 413, 500].includes(answer.status), String(answer.status));
-  };
-  for (let at = 0; at < requests.length; at += 8) await Promise.all(requests.slice(at, at + 8).map(send));
-  // The reader may stay.
-  await eventually(() => server.store.surroundings.git.running <= 1);
-  if (process.platform === 'linux') {
-    // Idle connections and the reader.
-    await eventually(async () => (await descriptors()) <= before + 40);
-  }
-  assert.deepEqual(await readdir(join(server.folder, 'cache', 'quarantine')), []);
-  const bob = new GitClient(await temporaryFolder(t));
-  await bob.run('clone', '-q', server.remote('r1'), '.');
-  assert.equal(await bob.run('rev-parse', 'HEAD'), tip);
-});
 
 test('a large pack goes in and out in flat memory', async (t) => {
   const server = await startGitServer(t);

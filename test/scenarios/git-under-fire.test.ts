@@ -1,17 +1,12 @@
 import assert from 'node:assert/strict';
-import { chmod, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
-import { CloudWatchLogs } from '@aws-sdk/client-cloudwatch-logs';
-import { CodeCommit } from '@aws-sdk/client-codecommit';
-import { EventBridge } from '@aws-sdk/client-eventbridge';
-import { IAM } from '@aws-sdk/client-iam';
-import ssh2 from 'ssh2';
+import type { CloudWatchLogs } from '@aws-sdk/client-cloudwatch-logs';
 import { GitClient } from '../../src/git/harness.ts';
-import { sshOptions } from '../../src/services/codecommit/ssh-harness.ts';
 import { temporaryFolder } from '../harness.ts';
-import { type ServerProcess, startServerProcess } from '../server-process.ts';
+import { startServerProcess } from '../server-process.ts';
+import { type Clients, clientsOf, overSsh, remoteOf } from './git-under-fire-clients.ts';
 import { committing, Ledger, MERGES, merging, movedKey, pushing, reviewKey } from './git-under-fire-writers.ts';
 import { until } from './road.ts';
 
@@ -22,13 +17,6 @@ const LONGEST_LIFE_MS = 1_500;
 /** What one life may take, its end and the checks of what it has seen included. */
 const LIMIT_MS = 60_000 + KILLS * 15_000;
 const app = { repositoryName: 'app' };
-
-interface Clients {
-  codecommit: CodeCommit;
-  events: EventBridge;
-  iam: IAM;
-  logs: CloudWatchLogs;
-}
 
 test('kill -9 at any moment: what four writers were told is there, nothing leads nowhere, each change is one event', {
   timeout: LIMIT_MS,
@@ -79,19 +67,6 @@ test('kill -9 at any moment: what four writers were told is there, nothing leads
   assert.equal(server.errors().match(/"level":(50|60)/g), null, server.errors());
 });
 
-function clientsOf(t: TestContext, { url, keys }: ServerProcess): Clients {
-  // The port stays; a call that meets a dead server fails at once, and the writer goes on.
-  const settings = { endpoint: url, region: 'us-east-1', credentials: keys, maxAttempts: 1 };
-  const clients = {
-    codecommit: new CodeCommit(settings),
-    events: new EventBridge(settings),
-    iam: new IAM(settings),
-    logs: new CloudWatchLogs(settings),
-  };
-  t.after(() => Object.values(clients).forEach((client) => void client.destroy()));
-  return clients;
-}
-
 /** Has every event of the repository written to a log group. */
 async function logEvents({ events, iam, logs }: Clients): Promise<void> {
   const statement = (more: object) =>
@@ -109,38 +84,6 @@ async function logEvents({ events, iam, logs }: Clients): Promise<void> {
   await events.putRule({ Name: 'changes', EventPattern: JSON.stringify({ source: ['aws.codecommit'] }) });
   const Arn = 'arn:aws:logs:us-east-1:123456789012:log-group:changes';
   await events.putTargets({ Rule: 'changes', Targets: [{ Id: '1', Arn, RoleArn: Role!.Arn! }] });
-}
-
-async function remoteOf(server: ServerProcess, { iam }: Clients): Promise<string> {
-  await iam.createUser({ UserName: 'writer' });
-  await iam.putUserPolicy({
-    UserName: 'writer',
-    PolicyName: 'all',
-    PolicyDocument: JSON.stringify({
-      Version: '2012-10-17',
-      Statement: [{ Effect: 'Allow', Action: '*', Resource: '*' }],
-    }),
-  });
-  const { ServiceSpecificCredential: made } = await iam.createServiceSpecificCredential({
-    UserName: 'writer',
-    ServiceName: 'codecommit.amazonaws.com',
-  });
-  const url = new URL(`${server.url}/v1/repos/app`);
-  url.username = encodeURIComponent(made!.ServiceUserName!);
-  url.password = encodeURIComponent(made!.ServicePassword!);
-  return url.href;
-}
-
-/** A client that pushes over SSH, and the address for it. */
-async function overSsh(t: TestContext, server: ServerProcess, { iam }: Clients) {
-  const pair = ssh2.utils.generateKeyPairSync('rsa', { bits: 2048 });
-  const { SSHPublicKey: key } = await iam.uploadSSHPublicKey({ UserName: 'writer', SSHPublicKeyBody: pair.public });
-  const keyPath = join(await temporaryFolder(t), 'key');
-  await writeFile(keyPath, pair.private);
-  await chmod(keyPath, 0o600);
-  const client = new GitClient(await temporaryFolder(t));
-  client.config.push(`core.sshCommand=ssh ${sshOptions(keyPath).join(' ')}`);
-  return { client, remote: `ssh://${key!.SSHPublicKeyId}@127.0.0.1:${server.sshPort}/v1/repos/app` };
 }
 
 /** What happened, by what the events say of it, each with the ids of the events. */

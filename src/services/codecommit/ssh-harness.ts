@@ -71,14 +71,14 @@ export function sshOptions(keyPath: string): string[] {
   return ['-F', '/dev/null', '-i', keyPath, ...settings.flatMap((one) => ['-o', one])];
 }
 
-export function sshPortOf(server: TestServer): number {
-  return Number(new URL(server.addresses[0]!).port);
+export function sshPortOf({ addresses: [address] }: Pick<TestServer, 'addresses'>): number {
+  return Number(new URL(address!).port);
 }
 
 /** Logs in by the bare protocol. The connection ends with the test. */
 export async function login(
   t: TestContext,
-  server: TestServer,
+  server: Pick<TestServer, 'addresses'>,
   { keyId, privateKey }: Pick<SshUser, 'keyId' | 'privateKey'>,
 ): Promise<ssh2.Client> {
   // The server hangs up when it stops, or when it has had enough.
