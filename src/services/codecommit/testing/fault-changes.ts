@@ -1,5 +1,5 @@
 /** For tests only: changes of a good input that provoke the same error in every operation that declares it. */
-import { code, type Input, NONE, NOWHERE, type Pair, type World } from './fault-world.ts';
+import { code, type Input, LONG_NAME, NONE, NOWHERE, type Pair, type World } from './fault-world.ts';
 import { app } from './reviews.ts';
 
 /** A changed input, or a call of its own. */
@@ -152,7 +152,7 @@ export const CHANGES: Record<string, (about: About) => Cause> = {
   },
   FolderContentSizeLimitExceeded: ({ operation, input, world }) => {
     if (isMerge(operation)) return mergeOf({ input, world }, 'wide');
-    const added = { filePath: 'w/more', fileContent: Buffer.from('x') };
+    const added = { filePath: `w/${'m'.repeat(LONG_NAME)}`, fileContent: Buffer.from('x') };
     return {
       branchName: 'wide',
       parentCommitId: world.code.wide,

@@ -14,8 +14,10 @@ export const NOWHERE = '00000000-0000-4000-8000-000000000000';
 /** As many as there are when the world is made, and room for one more. */
 const MAX_REPOSITORIES = 4;
 const MIB = 1024 ** 2;
-/** A folder with so many entries of 228 bytes has room for one more, and not for two. */
-const WIDE_ENTRIES = 27_593;
+/** Long names make a folder large with few of them. */
+export const LONG_NAME = 3_000;
+/** With so many entries (mode, name and id) a folder has room for one more, and not for two. */
+const WIDE_ENTRIES = Math.floor((6 * MIB) / (LONG_NAME + 28)) - 1;
 
 /** Branches of `code` that are merged: `NAME-feature` into `NAME`, each with a pull request. */
 const PAIRS = [
@@ -170,7 +172,7 @@ async function makeFolders({ git }: Histories, base: string, tip: string): Promi
     'mktree',
   );
   await commit('many-feature', tip, folders);
-  const name = (text: string) => text.padEnd(200, '_');
+  const name = (text: string) => text.padEnd(LONG_NAME, '_');
   const entries = lines(WIDE_ENTRIES, (text) => `100644 blob ${blob}\t${name(text)}\n`);
   const wide = async (more: string) => {
     const extra = more === '' ? '' : `100644 blob ${blob}\t${name(more)}\n`;

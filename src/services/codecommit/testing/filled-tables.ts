@@ -3,6 +3,9 @@ import type { TestServer } from '../../../../test/harness.ts';
 import { type ReviewTables, reviews } from '../review-tables.ts';
 import { tables } from '../tables.ts';
 
+/** Rows in one statement: databases take only so many values. */
+const CHUNK = 200;
+
 /** Fills a table, for the repository `other`, with copies of what there is, for as long as `work` takes. */
 export async function withFullTable(
   server: TestServer,
@@ -15,13 +18,18 @@ export async function withFullTable(
     const found = tables(tx).selectFrom('codecommit_repositories').select('id').where('name', '=', 'other');
     const { id } = await found.executeTakeFirstOrThrow();
     const [row] = await reviews(tx).selectFrom(table).selectAll().limit(1).execute();
-    for (let n = 0; n < count; n += 1) {
+    const copies = Array.from({ length: count }, (_, n) => {
       const more =
         table === 'codecommit_pull_requests'
           ? { number: 10_000 + n, repository_id: id, status: 'OPEN' }
           : { name: `filled ${n}` };
-      const copy = { ...row, id: `copy-${table}-${n}`, ...more } as ReviewTables[typeof table];
-      await reviews(tx).insertInto(table).values(copy).execute();
+      return { ...row, id: `copy-${table}-${n}`, ...more } as ReviewTables[typeof table];
+    });
+    for (let at = 0; at < count; at += CHUNK) {
+      await reviews(tx)
+        .insertInto(table)
+        .values(copies.slice(at, at + CHUNK))
+        .execute();
     }
   });
   try {
@@ -43,9 +51,10 @@ export async function fillApprovals(
   await server.kernel.serviceContext('codecommit.amazonaws.com').tx(async (tx) => {
     const found = reviews(tx).selectFrom('codecommit_pull_requests').select('id').where('number', '=', number);
     const { id: pull_request } = await found.executeTakeFirstOrThrow();
-    for (let n = 0; n < count; n += 1) {
-      const row = { pull_request, revision_id, user_arn: `arn:aws:iam::1:user/u${n}`, approved_at: 1 };
-      await reviews(tx).insertInto('codecommit_approvals').values(row).execute();
-    }
+    const approval = (n: number) => {
+      return { pull_request, revision_id, user_arn: `arn:aws:iam::1:user/u${n}`, approved_at: 1 };
+    };
+    const rows = Array.from({ length: count }, (_, n) => approval(n));
+    await reviews(tx).insertInto('codecommit_approvals').values(rows).execute();
   });
 }
