@@ -109,6 +109,17 @@ test('S8: signed passwords of anything else than this key, host, path and region
   const lfs = `${server.url}/v1/repos/app.git/info/lfs/objects/batch`;
   const { status } = await fetch(lfs, { method: 'POST', headers: { authorization: forLfs }, body: '{}' });
   assert.ok(![401, 403].includes(status), `git-lfs was answered ${status}`);
+  // Somebody else's address, of large files or not, is none of theirs: each is good for its repository alone.
+  await codecommit.createRepository({ repositoryName: 'other' });
+  const batchOf = async (name: string, password: string) => {
+    const headers = { authorization: basic(root.accessKeyId, password) };
+    const url = `${server.url}/v1/repos/${name}/info/lfs/objects/batch`;
+    return (await fetch(url, { method: 'POST', headers, body: '{}' })).status;
+  };
+  const forLargeFiles = sign(server, root, { path: '/v1/repos/app/info/lfs' });
+  assert.notEqual(await batchOf('app', forLargeFiles), 401);
+  for (const password of [sign(server, root), forLargeFiles]) assert.equal(await batchOf('other', password), 401);
+  assert.equal(await ask(server, root.accessKeyId, forLargeFiles), 401, 'and not for git itself');
   const bad: [string, string, string][] = [
     ['another path', root.accessKeyId, sign(server, root, { path: '/v1/repos/other' })],
     ['another host', root.accessKeyId, sign(server, root, { host: 'example.com' })],

@@ -73,6 +73,12 @@ class AccessLog {
 
   async #deliverOf(bucket: BucketTable, to: sdk.LoggingEnabled, records: readonly AccessRecord[]): Promise<void> {
     const { ID } = ownerOf(bucket.account);
+    const target = await findBucket(this.#ctx, to.TargetBucket!);
+    // The name may be somebody else's by now, whose policy lets S3 write the logs of his own buckets there.
+    if (target?.account !== bucket.account || target.region !== bucket.region) {
+      this.#ctx.log.warn({ bucket: bucket.name, target: to.TargetBucket }, 'an access log has no target any more');
+      return;
+    }
     const service = this.#ctx.asService(DELIVERER, bucket.account, bucket.region, bucketArn(bucket.name));
     for (const [key, group] of groups(this.#ctx, bucket, to, records)) {
       try {
