@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
 import { startServer } from '../../../test/harness.ts';
+import { matching } from './matching.ts';
 import { tables } from './store.ts';
 
 const PATTERN = JSON.stringify({ source: ['app'] });
@@ -131,6 +132,38 @@ describe('rules', () => {
     await events.deleteRule({ Name: 'more-0' });
     const both = await Promise.allSettled(['x', 'y'].map((Name) => events.putRule({ Name, EventPattern: PATTERN })));
     assert.deepEqual(both.map(({ status }) => status).sort(), ['fulfilled', 'rejected']);
+  });
+
+  test('all that match have a delivery for each of their targets, once, however many they are', async (t) => {
+    const { server, events } = await setUp(t);
+    await events.putRule({ Name: 'first', EventPattern: PATTERN });
+    const ctx = server.kernel.serviceContext('events.amazonaws.com');
+    await ctx.tx(async (tx) => {
+      const [row] = await tables(tx).selectFrom('eventbridge_rules').selectAll().execute();
+      const rules = Array.from({ length: 300 }, (_, at) => ({ ...row!, id: `r${at}`, name: `r${at}` }));
+      await tables(tx).deleteFrom('eventbridge_rules').execute();
+      await tables(tx).insertInto('eventbridge_rules').values(rules).execute();
+      const arn = 'arn:aws:logs:us-east-1:123456789012:log-group:x';
+      const targets = rules.flatMap(({ id }) =>
+        ['1', '2', '3', '4', '5'].map((target_id) => ({ rule_id: id, target_id, arn, target: '{}' })),
+      );
+      await tables(tx).insertInto('eventbridge_targets').values(targets).execute();
+    });
+    const event = {
+      id: 'e',
+      source: 'app',
+      detailType: 'x',
+      account: ACCOUNT,
+      region: 'us-east-1',
+      time: '',
+      resources: [],
+      detail: {},
+    };
+    const noted = async () => (await tables(ctx).selectFrom('eventbridge_deliveries').select('id').execute()).length;
+    await matching.handle(event, ctx);
+    const first = await noted();
+    await matching.handle(event, ctx);
+    assert.deepEqual([first, await noted()], [1_500, 1_500]);
   });
 
   test('carry tags', async (t) => {
