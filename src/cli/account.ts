@@ -1,5 +1,5 @@
 import type { Config } from '../kernel/config.ts';
-import { exportLines, rootKeys, serverUrl } from './env.ts';
+import { exportLines, rootKeys, serverInWords, serverUrl } from './env.ts';
 import type { AccountCall } from './program.ts';
 import type { Aim } from './running-server.ts';
 import { queryOf, type SigningKeys, sendSigned } from './signed-request.ts';
@@ -54,11 +54,10 @@ interface Server {
   told: string;
 }
 
-async function serverOfSettings({ config, running }: Aim): Promise<Server> {
+async function serverOfSettings(aim: Aim): Promise<Server> {
+  const { config, running } = aim;
   const keys = await rootKeys(config, running);
-  const url = serverUrl(config);
-  const told = `${url}, root user of account ${config.account}; data folder ${config.data}`;
-  return { url, region: config.region, keys, told };
+  return { url: serverUrl(config), region: config.region, keys, told: serverInWords(aim) };
 }
 
 async function serverOfClients(endpoint: string, { region: fallback }: Config): Promise<Server> {

@@ -19,12 +19,17 @@ export function exportLines(url: string, region: string, keys: RootCredentials):
  * Prints the export lines with the root user's key, and to standard error which server and folder they are of: `eval` takes
  * what is printed. @throws UsageError before the first start
  */
-export async function printEnv({ config, running }: Aim): Promise<void> {
-  const keys = await rootKeys(config, running);
-  const url = serverUrl(config);
-  const state = running === undefined ? ', where no server is known to run now' : '';
-  process.stderr.write(`# ${url}, root user of account ${config.account}; data folder ${config.data}${state}\n`);
-  process.stdout.write(`${exportLines(url, config.region, keys).join('\n')}\n`);
+export async function printEnv(aim: Aim): Promise<void> {
+  const keys = await rootKeys(aim.config, aim.running);
+  process.stderr.write(`# ${serverInWords(aim)}\n`);
+  process.stdout.write(`${exportLines(serverUrl(aim.config), aim.config.region, keys).join('\n')}\n`);
+}
+
+/** Which server and folder the settings mean, and as whom the server is asked. */
+export function serverInWords({ config, running }: Aim): string {
+  const isGuess = running === undefined && config.publicUrl === '';
+  const state = isGuess ? ', where no server is known to run now' : '';
+  return `${serverUrl(config)}, root user of account ${config.account}; data folder ${config.data}${state}`;
 }
 
 /** Where the server of these settings is reached. */

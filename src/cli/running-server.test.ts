@@ -71,6 +71,8 @@ test('env and account find the server that runs on the folder, say which it is, 
     'the note of a killed server is none',
   );
   assert.match(killed.err, new RegExp(`data folder ${data}, where no server is known to run now$`, 'm'));
+  const nowhere = await slipway(['account', 'list', '--data', data, '--port', '1']);
+  assert.match(nowhere.err, /, where no server is known to run now\nslipway: no answer from http:\/\/127\.0\.0\.1:1: /);
 });
 
 test('account goes where AWS_ENDPOINT_URL says, with the credentials of AWS clients, unless a server is named', async (t) => {
