@@ -16,6 +16,9 @@ export interface UnpackLimits {
   readonly lineBytes: number;
 }
 
+/** Text of rows that are handed on together: some of them may be large. */
+const MAX_HELD = 16 * 1024 * 1024;
+
 const LIMITS: UnpackLimits = { freeBytes: 256 * 1024 * 1024, ratio: 150, lineBytes: 64 * 1024 * 1024 };
 
 /**
@@ -28,6 +31,7 @@ export async function* readRows(path: string, limits: UnpackLimits = LIMITS): As
   let columns: string[] = [];
   let rows: Value[][] = [];
   let number = 0;
+  let held = 0;
   for await (const line of linesIn(path, name, limits)) {
     number += 1;
     const bad = (why: string) => damaged(name, `line ${number}: ${why}`);
@@ -41,9 +45,11 @@ export async function* readRows(path: string, limits: UnpackLimits = LIMITS): As
     if (table === undefined) throw bad('a row stands before the name of its table');
     if (read.length !== columns.length) throw bad(`a row of ${table} is cut off`);
     rows.push(read.map((value) => decoded(value, bad)));
-    if (rows.length * columns.length < MAX_VALUES && rows.length < FETCHED_ROWS) continue;
+    held += line.length;
+    if (rows.length * columns.length < MAX_VALUES && rows.length < FETCHED_ROWS && held < MAX_HELD) continue;
     yield { table, columns, rows };
     rows = [];
+    held = 0;
   }
   if (table !== undefined) yield { table, columns, rows };
 }

@@ -141,6 +141,11 @@ test('what is no file of rows is told by its line, and one that unpacks without 
   }
   await assert.rejects(read(Buffer.from('no gzip')), /no gzip file that is whole/);
   await assert.rejects(read(gzipSync(head.repeat(100)).subarray(0, 40)), /no gzip file that is whole/);
+  // Large rows come in few at a time.
+  await writeFile(path, gzipSync(`${head}${`[1,"${'x'.repeat(6 * 1024 * 1024)}"]\n`.repeat(7)}`));
+  const sizes = [];
+  for await (const { rows } of readRows(path)) sizes.push(rows.length);
+  assert.deepEqual(sizes, [3, 3, 1]);
   const limits = { freeBytes: 64 * 1024, ratio: 10, lineBytes: 1024 * 1024 };
   const bomb = gzipSync(`${head}${'[1,"x"]\n'.repeat(100_000)}`);
   await assert.rejects(read(bomb, limits), /unpacks to more than 10 times its size/);

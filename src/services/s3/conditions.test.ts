@@ -74,6 +74,19 @@ test('condition keys of S3', async (t) => {
     assert.equal(await textOf(await own.getObject({ Bucket, Key: 'blue' })), 'blue');
     const foreign = await user('s3:GetObject', { StringEquals: { 's3:ResourceAccount': '210987654321' } });
     await refused(foreign.getObject({ Bucket, Key: 'blue' }), 'AccessDenied', 403);
+    // A bucket that was deleted may be somebody else's by now, who lets everybody write into it.
+    const { root: partner } = await server.account('partner');
+    await partner.s3.createBucket({ Bucket: 'once-ours' });
+    const [Principal, Resource] = [{ AWS: `arn:aws:iam::${account}:root` }, 'arn:aws:s3:::once-ours/*'];
+    const Statement = { Effect: 'Allow', Principal, Action: 's3:PutObject', Resource };
+    await partner.s3.putBucketPolicy({
+      Bucket: 'once-ours',
+      Policy: JSON.stringify({ Version: '2012-10-17', Statement }),
+    });
+    const careful = await user('s3:PutObject', { StringEquals: { 's3:ResourceAccount': account } });
+    await refused(careful.putObject({ Bucket: 'once-ours', Key: 'k', Body: 'secret' }), 'AccessDenied', 403);
+    const careless = await user('s3:PutObject', {});
+    await careless.putObject({ Bucket: 'once-ours', Key: 'k', Body: 'secret' });
     const fresh = await user('s3:GetObject', { NumericGreaterThan: { 's3:signatureAge': '3600000' } });
     await refused(fresh.getObject({ Bucket, Key: 'blue' }), 'AccessDenied', 403);
     const tls = await user('s3:GetObject', { NumericGreaterThanEquals: { 's3:TlsVersion': '1.2' } });
