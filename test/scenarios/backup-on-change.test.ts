@@ -27,7 +27,12 @@ const MAY = policy(
     Action: ['codecommit:GitPull', 'codecommit:Get*', 'codecommit:List*', 'codecommit:Describe*'],
     Resource: '*',
   },
-  { Effect: 'Allow', Action: ['s3:PutObject', 's3:AbortMultipartUpload'], Resource: `arn:aws:s3:::${Bucket}/*` },
+  {
+    Effect: 'Allow',
+    Action: ['s3:PutObject', 's3:AbortMultipartUpload'],
+    Resource: `arn:aws:s3:::${Bucket}/*`,
+    Condition: { StringEquals: { 's3:ResourceAccount': '123456789012' } },
+  },
 );
 
 interface Parts {
