@@ -22,21 +22,31 @@ export function resourceOf(nameOrArn: string | undefined, ctx: Place): string {
   return text.startsWith('arn:') ? text : trailArn(ctx, text);
 }
 
-const NAME = /^[A-Za-z0-9](?:[._-]?[A-Za-z0-9]){2,127}$/;
+const MIN_NAME = 3;
+const MAX_NAME = 128;
 
 /** @throws InvalidTrailNameException. Source: CloudTrail User Guide, "Naming requirements for CloudTrail resources". */
 export function checkTrailName(name: string): void {
-  if (NAME.test(name) && name.length <= 128 && isIP(name) === 0) return;
-  if (name.length < 3 || name.length > 128) {
-    throw fault(
-      sdk.InvalidTrailNameException,
-      'Trail name must have a minimum length of 3 characters and a maximum length of 128 characters.',
-    );
+  const problem = nameProblem(name);
+  if (problem !== undefined) throw fault(sdk.InvalidTrailNameException, problem);
+}
+
+function nameProblem(name: string): string | undefined {
+  const { length } = name;
+  if (length < MIN_NAME) {
+    return `Trail name too short. Minimum allowed length: ${MIN_NAME} characters. Specified name length: ${length} characters.`;
   }
-  throw fault(
-    sdk.InvalidTrailNameException,
-    'Trail name must start and end with a letter or number, hold only letters, numbers, periods, underscores and dashes, have no two of those in a row, and not be an IP address.',
-  );
+  if (length > MAX_NAME) {
+    return `Trail name too long. Maximum allowed length: ${MAX_NAME} characters. Specified name length: ${length} characters.`;
+  }
+  // AWS's own grammar.
+  if (!/^[A-Za-z0-9]/.test(name)) return 'Trail name must starts with a letter or number.';
+  if (!/[A-Za-z0-9]$/.test(name)) return 'Trail name must ends with a letter or number.';
+  if (!/^[A-Za-z0-9._-]+$/.test(name)) {
+    return 'Trail name or ARN can only contain uppercase letters, lowercase letters, numbers, periods (.), hyphens (-), and underscores (_).';
+  }
+  if (/[._-]{2}/.test(name)) return 'Trail name must not have two periods, hyphens or underscores in a row.';
+  return isIP(name) === 0 ? undefined : 'Trail name must not be in the format of an IP address.';
 }
 
 /**

@@ -77,8 +77,17 @@ test('a trail that could not deliver is not made', async (t) => {
   await assert.rejects(create({ S3KeyPrefix: 'elsewhere' }), { name: 'InsufficientS3BucketPolicyException' });
   await assert.rejects(create({ S3KeyPrefix: '/x' }), { name: 'InvalidS3PrefixException' });
   await assert.rejects(create({ S3KeyPrefix: 'x'.repeat(201) }), { name: 'InvalidS3PrefixException' });
-  for (const name of ['a', 'my--trail', '-trail', 'trail-', '192.168.5.4', 'my_-trail', 'x'.repeat(129), 'tra il']) {
-    await assert.rejects(create({ Name: name }), { name: 'InvalidTrailNameException' }, name);
+  for (const [name, message] of [
+    ['a', /^Trail name too short. Minimum allowed length: 3 characters. Specified name length: 1 characters.$/],
+    ['x'.repeat(129), /^Trail name too long. .* Specified name length: 129 characters.$/],
+    ['-trail', /^Trail name must starts with a letter or number.$/],
+    ['trail-', /^Trail name must ends with a letter or number.$/],
+    ['tra il', /^Trail name or ARN can only contain /],
+    ['my--trail', /in a row/],
+    ['my_-trail', /in a row/],
+    ['192.168.5.4', /IP address/],
+  ] as const) {
+    await assert.rejects(create({ Name: name }), { name: 'InvalidTrailNameException', message }, name);
   }
   await assert.rejects(create({ IsMultiRegionTrail: true, IncludeGlobalServiceEvents: false }), {
     name: 'InvalidParameterCombinationException',
