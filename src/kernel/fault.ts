@@ -10,16 +10,24 @@ export class Fault extends Error {
   readonly status: number;
   /** Further members of the modelled error. */
   readonly members: Readonly<Record<string, unknown>>;
+  /** Headers of the answer that belong to the error, lower case. */
+  readonly headers: Readonly<Record<string, string>>;
 
   constructor(
     name: string,
     message: string,
-    options: { status?: number; members?: Record<string, unknown>; cause?: unknown } = {},
+    options: {
+      status?: number;
+      members?: Record<string, unknown>;
+      headers?: Record<string, string>;
+      cause?: unknown;
+    } = {},
   ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = name;
     this.status = options.status ?? 0;
     this.members = options.members ?? {};
+    this.headers = options.headers ?? {};
   }
 }
 

@@ -149,7 +149,7 @@ export function testIdentities(...users: TestUser[]): Service {
   }
   const source: Partial<IdentitySource> = {
     findCredential: (accessKeyId) => credentials.get(accessKeyId),
-    noteRefusal: () => Promise.resolve(),
+    noteRefusal: () => Promise.resolve(false),
     policiesOf: (caller) => ('arn' in caller ? policies.get(caller.arn) : undefined) ?? { identity: [] },
     noteUse: () => undefined,
   };

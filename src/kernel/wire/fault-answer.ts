@@ -15,6 +15,7 @@ export interface SpelledFault {
   side: 'client' | 'server';
   shape: StructureShape | undefined;
   members: Readonly<Record<string, unknown>>;
+  headers: Readonly<Record<string, string>>;
 }
 
 /** Resolves a fault against the service's model and the common errors. Anything that is no fault becomes InternalFailure. */
@@ -24,6 +25,7 @@ export function spellFault(
   errorSchema: ((name: string) => unknown) | undefined,
 ): SpelledFault {
   const fault = faultOf(error);
+  const { message, members, headers } = fault;
   const schema = errorSchema?.(fault.name);
   if (schema !== undefined) {
     const shape = errorShape(schema);
@@ -33,17 +35,18 @@ export function spellFault(
       awsQueryError !== undefined && style === 'query'
         ? awsQueryError[1]
         : (httpError ?? (side === 'server' ? 500 : 400));
-    return { code, status: fault.status || status, message: fault.message, side, shape, members: fault.members };
+    return { code, status: fault.status || status, message, side, shape, members, headers };
   }
   const common = spell(fault.name, style);
   const status = fault.status || common?.status || 400;
   return {
     code: common?.code ?? fault.name,
     status,
-    message: fault.message,
+    message,
     side: status >= 500 ? 'server' : 'client',
     shape: undefined,
-    members: fault.members,
+    members,
+    headers,
   };
 }
 
@@ -57,6 +60,18 @@ function faultOf(error: unknown): Fault {
 
 /** The answer for a fault in the style of the service. */
 export function faultAnswer(
+  fault: SpelledFault,
+  style: ErrorStyle,
+  requestId: string,
+  jsonVersion: string,
+  xmlNamespace: string | undefined,
+): RestAnswer {
+  const answer = styled(fault, style, requestId, jsonVersion, xmlNamespace);
+  Object.assign(answer.headers, fault.headers);
+  return answer;
+}
+
+function styled(
   fault: SpelledFault,
   style: ErrorStyle,
   requestId: string,

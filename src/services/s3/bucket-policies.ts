@@ -29,6 +29,7 @@ async function policyResource(input: BucketInput, ctx: Context): Promise<Resourc
 
 export const PutBucketPolicy: Op<'PutBucketPolicy'> = {
   resource: policyResource,
+  status: () => 204,
   async handle(input, ctx) {
     const { Policy: text = '' } = input;
     requireOwner(ctx, await bucketByName(ctx, input));

@@ -43,6 +43,7 @@ export const GetBucketVersioning: Op<'GetBucketVersioning'> = {
 
 export const PutBucketTagging: Op<'PutBucketTagging'> = {
   resource: bucketResource,
+  status: () => 204,
   conditions: ({ Tagging }) => requestTags(Tagging?.TagSet),
   async handle(input, ctx) {
     if (input.Tagging === undefined) throw malformedXml();

@@ -83,10 +83,12 @@ function alreadyThere(ctx: Context, existing: BucketTable) {
     ? fault(
         sdk.BucketAlreadyOwnedByYou,
         'Your previous request to create the named bucket succeeded and you already own it.',
+        { BucketName: existing.name },
       )
     : fault(
         sdk.BucketAlreadyExists,
         'The requested bucket name is not available. The bucket namespace is shared by all users of the system. Please select a different name and try again.',
+        { BucketName: existing.name },
       );
 }
 
@@ -127,7 +129,7 @@ async function listOf(ctx: Context, input: CreateInput): Promise<Pick<BucketTabl
 /** Region of the new bucket. @throws InvalidLocationConstraint, IllegalLocationConstraintException */
 function regionOf(ctx: Context, constraint: string | undefined): string {
   const wanted = constraint === 'EU' ? 'eu-west-1' : constraint;
-  if (wanted !== undefined && (wanted === CLASSIC_REGION || !REGION.test(wanted))) {
+  if (ctx.region === CLASSIC_REGION && wanted !== undefined && (wanted === CLASSIC_REGION || !REGION.test(wanted))) {
     throw s3Fault('InvalidLocationConstraint', 400, 'The specified location-constraint is not valid', {
       LocationConstraint: constraint,
     });

@@ -37,6 +37,9 @@ export const CopyObject: Op<'CopyObject'> = {
       !replaces &&
       !replacesTags &&
       input.WebsiteRedirectLocation === undefined &&
+      input.StorageClass === undefined &&
+      input.ServerSideEncryption === undefined &&
+      target.encryption === null &&
       sameEncryption({ encryption: encryption.stored }, object);
     if (
       source.bucket === input.Bucket &&

@@ -8,10 +8,7 @@ const MAX_ID_CHARS = 255;
 
 /** @throws MalformedXML, InvalidRequest */
 export function checkCors(rules: readonly sdk.CORSRule[] | undefined): sdk.CORSRule[] {
-  if (rules === undefined || rules.length === 0) throw malformedXml();
-  if (rules.length > MAX_RULES) {
-    throw invalidRequest(`The number of CORS rules should not exceed allowed limit of ${MAX_RULES} rules.`);
-  }
+  if (rules === undefined || rules.length === 0 || rules.length > MAX_RULES) throw malformedXml();
   for (const rule of rules) {
     const { AllowedMethods: methods = [], AllowedOrigins: origins = [] } = rule;
     if (methods.length === 0 || origins.length === 0) throw malformedXml();

@@ -1,5 +1,6 @@
 import type * as sdk from '@aws-sdk/client-s3';
 import type { Context } from '../../kernel/context.ts';
+import { Fault } from '../../kernel/fault.ts';
 import type { Operation, OperationName } from '../../kernel/service.ts';
 import { BlobNotFoundError, type ByteRange } from '../../kernel/store/blobs.ts';
 import { type Checksum, checksumMembers } from './checksums.ts';
@@ -138,7 +139,7 @@ async function read(
     ...describe(object, ctx, input),
     ...encryption,
     ...(expiration === undefined ? {} : { Expiration: expiration }),
-    ...(whole && input.ChecksumMode === 'ENABLED' ? checksumMembers(checksumStored(object)) : {}),
+    ...(input.ChecksumMode === 'ENABLED' ? checksumRead(input, object, pieces, whole) : {}),
     ...(input.PartNumber !== undefined && object.parts_count !== null ? { PartsCount: object.parts_count } : {}),
     ...(whole
       ? { ContentLength: object.size }
@@ -169,12 +170,34 @@ export async function objectToRead(
       : await findVersion(ctx, bucket.name, key, versionId);
   if (object !== undefined && object.is_delete_marker === 0) return object;
   await ctx.authorize('s3:ListBucket', bucketRef(ctx, bucket));
-  if (versionId === undefined) throw noSuchKey(key);
-  throw object === undefined ? noSuchVersion(key, versionId) : methodNotAllowed('GET', 'DeleteMarker');
+  if (object !== undefined) throw deleteMarkerFound(object, versionId === undefined ? noSuchKey(key) : undefined);
+  throw versionId === undefined ? noSuchKey(key) : noSuchVersion(key, versionId);
+}
+
+/** The newest version is a delete marker: as if there were no object, but it says so; so does one that is asked for by its id. */
+function deleteMarkerFound(marker: ObjectTable, missing: Fault | undefined): Fault {
+  const { name, message, members, status } = missing ?? methodNotAllowed('GET', 'DeleteMarker');
+  const headers: Record<string, string> = {
+    'x-amz-delete-marker': 'true',
+    'x-amz-version-id': marker.version_id,
+  };
+  if (missing === undefined) {
+    headers['allow'] = 'DELETE';
+    headers['last-modified'] = new Date(marker.modified_at).toUTCString();
+  }
+  return new Fault(name, message, { status, members, headers });
 }
 
 export function checksumStored(object: Pick<ObjectTable, 'checksum'>): Checksum | undefined {
   return object.checksum === null ? undefined : (JSON.parse(object.checksum) as Checksum);
+}
+
+/** Of the object where all of it is read, of the part where one is; a range has none. */
+function checksumRead(input: ReadInput, object: ObjectTable, pieces: readonly Piece[], whole: boolean) {
+  const stored = checksumStored(object);
+  if (whole || (input.PartNumber !== undefined && object.upload === null)) return checksumMembers(stored);
+  const value = input.PartNumber === undefined ? undefined : pieces[input.PartNumber - 1]?.checksum;
+  return stored === undefined || !value ? {} : checksumMembers({ ...stored, value });
 }
 
 /** The bytes asked for by range or part number; undefined for all. @throws InvalidRange, InvalidPartNumber */
@@ -189,7 +212,7 @@ function rangeOf(input: ReadInput, object: ObjectTable, pieces: readonly Piece[]
         PartNumberRequested: number,
       });
     }
-    return piece.size === object.size ? undefined : { start: piece.start, end: piece.start + piece.size - 1 };
+    return object.size === 0 ? undefined : { start: piece.start, end: piece.start + piece.size - 1 };
   }
   const range = readRange(header, object.size);
   if (range !== 'unsatisfiable') return range;

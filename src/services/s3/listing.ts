@@ -35,7 +35,7 @@ export const ListObjectsV2: Op<'ListObjectsV2'> = {
     return {
       Name: bucket.name,
       Prefix: spell(Prefix),
-      Delimiter: Delimiter === undefined ? undefined : spell(Delimiter),
+      Delimiter: Delimiter ? spell(Delimiter) : undefined,
       MaxKeys: max,
       KeyCount: listed.rows.length + listed.prefixes.length,
       IsTruncated: listed.truncated,
@@ -75,7 +75,7 @@ export const ListObjects: Op<'ListObjects'> = {
       Name: bucket.name,
       Prefix: spell(Prefix),
       Marker: spell(Marker ?? ''),
-      Delimiter: Delimiter === undefined ? undefined : spell(Delimiter),
+      Delimiter: Delimiter ? spell(Delimiter) : undefined,
       MaxKeys: max,
       IsTruncated: listed.truncated,
       // Without a delimiter the last key of the page says where to go on.

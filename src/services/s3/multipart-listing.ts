@@ -38,7 +38,7 @@ export const ListMultipartUploads: Op<'ListMultipartUploads'> = {
       Prefix: spell(Prefix),
       KeyMarker: spell(KeyMarker ?? ''),
       UploadIdMarker: UploadIdMarker ?? '',
-      Delimiter: Delimiter === undefined ? undefined : spell(Delimiter),
+      Delimiter: Delimiter ? spell(Delimiter) : undefined,
       MaxUploads: max,
       IsTruncated: truncated,
       NextKeyMarker: truncated ? spell(typeof last === 'string' ? last : keyText(last!.key)) : undefined,

@@ -38,7 +38,9 @@ export const GetObjectAttributes: Op<'GetObjectAttributes'> = {
       LastModified: new Date(object.modified_at),
       ...versionMember(object, bucket),
       ...(wanted.has('ETag') ? { ETag: object.etag } : {}),
-      ...(wanted.has('Checksum') && checksum !== undefined ? { Checksum: checksumMembers(checksum) } : {}),
+      ...(wanted.has('Checksum') && checksum !== undefined
+        ? { Checksum: withoutPartCount(checksumMembers(checksum)) }
+        : {}),
       ...(wanted.has('ObjectParts') && object.upload !== null
         ? { ObjectParts: await objectParts(ctx, input, object) }
         : {}),
@@ -47,6 +49,13 @@ export const GetObjectAttributes: Op<'GetObjectAttributes'> = {
     };
   },
 };
+
+/** `...-3` of a composite checksum of three parts: here their number is told by itself. */
+function withoutPartCount<M extends object>(members: M): M {
+  return Object.fromEntries(
+    Object.entries(members).map(([name, value]) => [name, String(value).replace(/-\d+$/, '')]),
+  ) as M;
+}
 
 /** Parts are told one by one only where they have checksums. */
 async function objectParts(ctx: Context, input: Input, object: ObjectTable): Promise<sdk.GetObjectAttributesParts> {

@@ -1,11 +1,11 @@
 import type * as sdk from '@aws-sdk/client-s3';
 import type { Context } from '../../kernel/context.ts';
-import { isFault } from '../../kernel/fault.ts';
+import { type Fault, isFault } from '../../kernel/fault.ts';
 import type { Operation, OperationName } from '../../kernel/service.ts';
 import { algorithmNamed, type ChecksumInput, checksumMembers, checksumOf } from './checksums.ts';
 import { beginEncryption } from './encryption.ts';
 import { emitWritten, type Reason } from './events.ts';
-import { invalidArgument, invalidRequest, noSuchKey, preconditionFailed } from './faults.ts';
+import { invalidRequest, noSuchKey, preconditionFailed, s3Fault } from './faults.ts';
 import { type BucketInput, bucketByName } from './find-bucket.ts';
 import { expirationHeader } from './lifecycle-rules.ts';
 import { newAccess } from './new-access.ts';
@@ -69,6 +69,13 @@ interface WriteConditions {
   IfNoneMatch?: string | undefined;
 }
 
+function valueNotAccepted(header: string): Fault {
+  return s3Fault('NotImplemented', 501, 'A header you provided implies functionality that is not implemented', {
+    Header: header,
+    additionalMessage: `We don't accept the provided value of ${header} header for this API`,
+  });
+}
+
 /**
  * Holds a conditional write against the newest version. @throws PreconditionFailed; NoSuchKey when `If-Match` finds nothing
  */
@@ -76,10 +83,11 @@ export function checkWriteConditions(input: WriteConditions, latest: ObjectTable
   const { IfMatch: ifMatch, IfNoneMatch: ifNoneMatch } = input;
   const present = latest !== undefined && latest.is_delete_marker === 0 ? latest : undefined;
   if (ifNoneMatch !== undefined) {
-    if (ifNoneMatch !== '*') throw invalidArgument('If-None-Match takes only * here', 'If-None-Match', ifNoneMatch);
+    if (ifNoneMatch !== '*') throw valueNotAccepted('If-None-Match');
     if (present !== undefined) throw preconditionFailed('If-None-Match');
   }
   if (ifMatch === undefined) return;
+  if (ifMatch === '*') throw valueNotAccepted('If-Match');
   if (present === undefined) throw noSuchKey(input.Key);
   if (!names(ifMatch, present.etag)) throw preconditionFailed('If-Match');
 }

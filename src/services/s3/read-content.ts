@@ -16,7 +16,7 @@ export function isBeingRead(blob: string): boolean {
 }
 
 /** A stretch of an object: one blob, and where in the object it starts. */
-export interface Piece extends Pick<PartTable, 'blob' | 'data_key' | 'size'> {
+export interface Piece extends Pick<PartTable, 'blob' | 'data_key' | 'size' | 'checksum'> {
   number: number;
   start: number;
 }
@@ -28,11 +28,11 @@ export async function piecesOf(
 ): Promise<Piece[]> {
   const { upload } = object;
   if (upload === null)
-    return [{ number: 1, start: 0, blob: object.blob, data_key: object.data_key, size: object.size }];
+    return [{ number: 1, start: 0, blob: object.blob, data_key: object.data_key, size: object.size, checksum: null }];
   const rows = await ctx
     .db<Tables>()
     .selectFrom('s3_parts')
-    .select(['number', 'blob', 'data_key', 'size'])
+    .select(['number', 'blob', 'data_key', 'size', 'checksum'])
     .where('upload', '=', upload)
     .orderBy('number')
     .execute();

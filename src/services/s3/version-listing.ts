@@ -47,7 +47,7 @@ export const ListObjectVersions: Op<'ListObjectVersions'> = {
       Prefix: spell(Prefix),
       KeyMarker: spell(KeyMarker ?? ''),
       VersionIdMarker: VersionIdMarker ?? '',
-      Delimiter: Delimiter === undefined ? undefined : spell(Delimiter),
+      Delimiter: Delimiter ? spell(Delimiter) : undefined,
       MaxKeys: max,
       IsTruncated: truncated,
       NextKeyMarker: truncated ? spell(typeof last === 'string' ? last : keyText(last!.key)) : undefined,
