@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { HandClock } from '../kernel/testing/hand-clock.ts';
 import { changeRepository } from './change.ts';
+import { isGitFailure } from './failure.ts';
 import {
   COLLECT_AFTER_MS,
   GitClient,
@@ -86,6 +87,9 @@ test('a secret that was force-pushed away is gone after the grace: from the pack
   await alice.commitFile('.env', secret);
   await alice.run('push', '-q', 'origin', 'main');
   const leaked = await alice.run('rev-parse', 'HEAD');
+  const blobId = await alice.run('rev-parse', 'HEAD:.env');
+  const read = () => repository.read(async ({ objects }) => (await objects.blob(blobId, 1_000)).toString());
+  assert.equal(await read(), secret);
   const bob = new GitClient(await temporaryFolder(t));
   await bob.run('clone', '-q', server.remote('r1'), '.');
   await alice.run('reset', '-q', '--hard', 'HEAD~1');
@@ -103,6 +107,9 @@ test('a secret that was force-pushed away is gone after the grace: from the pack
   await maintain(at);
   assert.equal(await has(at, leaked), false);
   assert.equal(await holds(cache, secret), false);
+  // It was in memory, too.
+  await assert.rejects(read(), (error) => isGitFailure(error, 'object-missing'));
+  assert.equal(server.store.surroundings.objects.find('r1.0', blobId), undefined);
   const [collection] = server.collections;
   assert.equal(collection!.packsBefore, 2);
   assert.equal(collection!.packsAfter, 1);
