@@ -29,6 +29,7 @@ export interface TreeEntry {
   id: string;
 }
 
+const ID_BYTES = 20;
 /** The empty tree, which git knows without storing it. */
 export const EMPTY_TREE_ID = '4b825dc642cb6eb9a060e54bf8d69288fbee4904';
 
@@ -148,14 +149,15 @@ export function formatTree(entries: readonly Omit<TreeEntry, 'name'>[]): Buffer 
     key: isFolder(entry.mode) ? Buffer.concat([entry.rawName, Buffer.from('/')]) : entry.rawName,
   }));
   keyed.sort((a, b) => Buffer.compare(a.key, b.key));
-  return Buffer.concat(
-    keyed.flatMap(({ entry }) => [
-      Buffer.from(`${entry.mode} `),
-      entry.rawName,
-      Buffer.from([0]),
-      Buffer.from(entry.id, 'hex'),
-    ]),
-  );
+  const size = entries.reduce((sum, { mode, rawName }) => sum + mode.length + rawName.length + 2 + ID_BYTES, 0);
+  const body = Buffer.alloc(size);
+  let at = 0;
+  for (const { entry } of keyed) {
+    at += body.write(`${entry.mode} `, at, 'latin1');
+    at += entry.rawName.copy(body, at) + 1;
+    at += body.write(entry.id, at, 'hex');
+  }
+  return body;
 }
 
 export function isFolder(mode: string): boolean {

@@ -60,13 +60,13 @@ test('what git has to say about names, it is asked about', async (t) => {
   // Or nothing was tried.
   assert.ok(refused.size > 150, `${refused.size} names were refused`);
   assert.ok(refused.has('.GitModules') && refused.has('.gitattributes') && refused.has('git~1'));
-  const missed = [...refused].filter((name) => isPlainName(Buffer.from(name)));
+  const missed = [...refused].filter((name) => isPlainName(Buffer.from(name).toString('latin1')));
   assert.deepEqual(missed, []);
-  for (const name of ORDINARY) assert.equal(isPlainName(Buffer.from(name)), true, name);
+  for (const name of ORDINARY) assert.equal(isPlainName(Buffer.from(name).toString('latin1')), true, name);
 });
 
 for (const name of ['', '.', '..', 'a/b', 'a\0b', 'a\nb', 'x'.repeat(256)]) {
   test(`git is asked about the name ${JSON.stringify(name.slice(0, 10))}`, () => {
-    assert.equal(isPlainName(Buffer.from(name)), false);
+    assert.equal(isPlainName(Buffer.from(name).toString('latin1')), false);
   });
 }

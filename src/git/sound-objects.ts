@@ -73,40 +73,46 @@ async function isThere(id: string, type: ObjectType, known: Known): Promise<bool
 async function isSoundTree({ body, from }: NewObject, known: Known): Promise<boolean> {
   const { writer, objects } = known;
   const entries = parseTree(Buffer.from(body));
-  if (!isInOrder(entries)) return false;
-  const checked = new Set<string>();
+  const names = entries.map(({ rawName }) => rawName.toString('latin1'));
+  if (!isInOrder(entries, names)) return false;
+  const checked: ReadonlyMap<string, TreeEntry>[] = [];
   for (const base of from) {
     // A tree that was made here itself is no witness.
     if (writer.objects.has(base) || (await objects.findInfo(base)) === null) return false;
-    for (const entry of await objects.tree(base)) checked.add(keyOf(entry));
+    checked.push(new Map((await objects.tree(base)).map((entry) => [entry.rawName.toString('latin1'), entry])));
   }
-  for (const entry of entries) {
-    if (checked.has(keyOf(entry))) continue;
+  for (const [at, entry] of entries.entries()) {
+    const name = names[at]!;
+    if (checked.some((base) => isSame(base.get(name), entry))) continue;
     const leadsTo = LEADS_TO[entry.mode];
-    if (leadsTo === undefined || !isPlainName(entry.rawName) || entry.id === NOTHING) return false;
+    if (leadsTo === undefined || !isPlainName(name) || entry.id === NOTHING) return false;
     if (leadsTo !== null && !(await isThere(entry.id, leadsTo, known))) return false;
   }
   return true;
 }
 
-function keyOf({ mode, rawName, id }: TreeEntry): string {
-  return `${mode} ${id} ${rawName.toString('latin1')}`;
+function isSame(base: TreeEntry | undefined, entry: TreeEntry): boolean {
+  return base !== undefined && base.id === entry.id && base.mode === entry.mode;
 }
 
-/** In git's order, and each name once. */
-function isInOrder(entries: readonly TreeEntry[]): boolean {
-  const names = entries.map(({ rawName }) => rawName.toString('latin1'));
-  const keys = entries.map(({ mode }, at) => (mode === '40000' ? `${names[at]}/` : names[at]!));
-  return new Set(names).size === names.length && keys.every((key, at) => at === 0 || keys[at - 1]! < key);
+/** In git's order, and each name once. @param names bytes as Latin-1 characters, which compare as bytes do */
+function isInOrder(entries: readonly TreeEntry[], names: readonly string[]): boolean {
+  let last = '';
+  for (const [at, { mode }] of entries.entries()) {
+    const key = mode === '40000' ? `${names[at]}/` : names[at]!;
+    if (key <= last) return false;
+    last = key;
+  }
+  return new Set(names).size === names.length;
 }
 
 /**
  * True for a name about which git's fsck has nothing to say. It looks for names that some file system takes for `.git`,
  * `.gitmodules` and the like: in other letters, with characters that HFS+ passes over (none of them is ASCII), in NTFS's short
  * form (with a tilde), with a stream behind a colon, with dots and spaces behind it, and behind a backslash.
+ * @param name its bytes as Latin-1 characters
  */
-export function isPlainName(rawName: Buffer): boolean {
-  const name = rawName.toString('latin1');
+export function isPlainName(name: string): boolean {
   if (name === '' || name.length > MAX_NAME_BYTES || /[\0-\x1f/\\:~]/.test(name) || /^\.\.?$/.test(name)) return false;
   const seen = name.replace(/[^\x20-\x7e]/g, '').toLowerCase();
   if (seen !== name.toLowerCase()) return !/^\.(?:git|mailmap)/.test(seen);
