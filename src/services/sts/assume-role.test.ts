@@ -179,6 +179,34 @@ test('I8: transitive tags and the source identity go on to the next role and can
   await assert.rejects(assume(server, alice, first, { TransitiveTagKeys: ['team'] }), { name: 'ValidationError' });
 });
 
+test('I8: what a session hands on needs its right in the trust of the next role, and in the policies of the session', async (t) => {
+  const { server, alice } = await setup(t);
+  const first = await makeRole(server, 'First', trust({ AWS: ALICE }));
+  const next = (name: string, Action: string[], more: object = {}) =>
+    makeRole(server, name, document({ Effect: 'Allow', Principal: { AWS: first }, Action, ...more }));
+  const bare = await next('Bare', ['sts:AssumeRole']);
+  const tagging = await next('Tagging', ['sts:AssumeRole', 'sts:TagSession']);
+  const identifying = await next('Identifying', ['sts:AssumeRole', 'sts:SetSourceIdentity'], {
+    Condition: { StringEquals: { 'sts:SourceIdentity': 'alice' } },
+  });
+  const tagged = { Tags: [{ Key: 'team', Value: 'blue' }], TransitiveTagKeys: ['team'] };
+  const plain = await assume(server, alice, first);
+  await assume(server, plain, bare);
+  await assert.rejects(assume(server, plain, identifying), { name: 'AccessDenied' }, 'nobody is named');
+  const blue = await assume(server, alice, first, tagged);
+  await assert.rejects(assume(server, blue, bare), { name: 'AccessDenied', message: /sts:TagSession/ });
+  await assume(server, blue, tagging);
+  const own = await assume(server, alice, first, { Tags: tagged.Tags });
+  await assume(server, own, bare);
+  const known = await assume(server, alice, first, { SourceIdentity: 'alice' });
+  await assert.rejects(assume(server, known, bare), { name: 'AccessDenied', message: /sts:SetSourceIdentity/ });
+  await assume(server, known, identifying);
+  const other = await assume(server, alice, first, { SourceIdentity: 'bob' });
+  await assert.rejects(assume(server, other, identifying), { name: 'AccessDenied' });
+  const narrow = await assume(server, alice, first, { ...tagged, Policy: allow('sts:AssumeRole') });
+  await assert.rejects(assume(server, narrow, tagging), { name: 'AccessDenied', message: /sts:TagSession/ });
+});
+
 test("I8: durations: 899 and 43,201 seconds, beyond the role's maximum, and chained", async (t) => {
   const { server, alice } = await setup(t);
   const first = await makeRole(server, 'First', trust({ AWS: ALICE }), allow('*'), { MaxSessionDuration: 7200 });

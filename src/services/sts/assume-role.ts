@@ -8,13 +8,13 @@ import { refuseFederatedUser } from './long-term.ts';
 import { mfaKeys, showMfaCode } from './mfa.ts';
 import { roleCaller, roleResource } from './role-sessions.ts';
 import { packedPolicySize, sessionPolicies, sessionSeconds } from './session-limits.ts';
-import { sessionTags, tagKeys } from './session-tags.ts';
+import { type SessionTags, sessionTags, tagKeys } from './session-tags.ts';
 
 type Op<N extends OperationName<typeof sdk>> = Operation<typeof sdk, N>;
 
 export const AssumeRole: Op<'AssumeRole'> = {
   resource: async ({ RoleArn: roleArn }, ctx) => roleResource(roleArn, await ctx.identity.findRole(roleArn), ctx),
-  conditions: async (input, ctx) => ({ ...requestKeys(input), ...(await mfaKeys(input, ctx)) }),
+  conditions: async (input, ctx) => ({ ...requestKeys(input, ctx), ...(await mfaKeys(input, ctx)) }),
   content: ['TokenCode'],
   async handle(input, ctx) {
     const { RoleArn: roleArn, RoleSessionName: sessionName, SourceIdentity: requestedIdentity, Tags = [] } = input;
@@ -22,7 +22,7 @@ export const AssumeRole: Op<'AssumeRole'> = {
     refuseFederatedUser(ctx, 'AssumeRole');
     const role = await authorizedRole(ctx, roleArn);
     const tags = sessionTags(input, ctx.caller);
-    await authorizeSession(ctx, role, input);
+    await authorizeSession(ctx, role, input, tags);
     const policies = await sessionPolicies(ctx, role.account, input);
     const packed = packedPolicySize(input.Policy, Tags);
     const sourceIdentity = keptIdentity(ctx) ?? requestedIdentity;
@@ -52,12 +52,13 @@ export const AssumeRole: Op<'AssumeRole'> = {
 };
 
 /** The condition keys that a trust policy can ask for. */
-function requestKeys(input: sdk.AssumeRoleRequest): ConditionKeys {
-  const { ExternalId, RoleSessionName, SourceIdentity, Tags = [], TransitiveTagKeys = [] } = input;
+function requestKeys(input: sdk.AssumeRoleRequest, ctx: Context): ConditionKeys {
+  const { ExternalId, RoleSessionName, Tags = [], TransitiveTagKeys = [] } = input;
+  const sourceIdentity = input.SourceIdentity ?? keptIdentity(ctx);
   return {
     'sts:RoleSessionName': RoleSessionName!,
     ...(ExternalId === undefined ? {} : { 'sts:ExternalId': ExternalId }),
-    ...(SourceIdentity === undefined ? {} : { 'sts:SourceIdentity': SourceIdentity }),
+    ...(sourceIdentity === undefined ? {} : { 'sts:SourceIdentity': sourceIdentity }),
     ...tagKeys(Tags),
     ...(TransitiveTagKeys.length === 0 ? {} : { 'sts:TransitiveTagKeys': TransitiveTagKeys }),
   };
@@ -70,17 +71,25 @@ async function authorizedRole(ctx: Context, roleArn: string): Promise<AssumableR
   return role;
 }
 
-/** Tags and a source identity are further rights, which the trust policy must give as well. */
-async function authorizeSession(ctx: Context, role: AssumableRole, input: sdk.AssumeRoleRequest): Promise<void> {
+/**
+ * Tags and a source identity are further rights, which the trust policy must give as well: also for those that the calling
+ * session hands on. Source: IAM User Guide, "Pass session tags in AWS STS", "Monitor and control actions taken with assumed
+ * roles".
+ */
+async function authorizeSession(
+  ctx: Context,
+  role: AssumableRole,
+  input: sdk.AssumeRoleRequest,
+  { tags }: SessionTags,
+): Promise<void> {
   const resource = roleResource(role.arn, role, ctx);
-  const keys = { ...requestKeys(input), ...(await mfaKeys(input, ctx)) };
-  if (input.Tags !== undefined && input.Tags.length > 0) await ctx.authorize('sts:TagSession', resource, keys);
+  const keys = { ...requestKeys(input, ctx), ...(await mfaKeys(input, ctx)) };
+  if (Object.keys(tags).length > 0) await ctx.authorize('sts:TagSession', resource, keys);
   const kept = keptIdentity(ctx);
-  if (input.SourceIdentity === undefined) return;
-  if (kept !== undefined && kept !== input.SourceIdentity) {
+  if (kept !== undefined && input.SourceIdentity !== undefined && kept !== input.SourceIdentity) {
     throw commonFault('AccessDenied', 'The source identity of a session cannot be changed.');
   }
-  await ctx.authorize('sts:SetSourceIdentity', resource, keys);
+  if ((kept ?? input.SourceIdentity) !== undefined) await ctx.authorize('sts:SetSourceIdentity', resource, keys);
 }
 
 /** A source identity, once set, stays through all the roles that follow. */

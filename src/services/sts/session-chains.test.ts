@@ -26,6 +26,8 @@ const may = (clients: Clients, action: string): Promise<boolean> => {
   );
 };
 
+/** What every link needs so that tags and the source identity go on to the next. */
+const HANDING_ON = ['sts:SetSourceIdentity', 'sts:TagSession'];
 const actions = fc.subarray([...PROBES, ASSUME], { minLength: 1 });
 const link = fc.record({ role: actions, session: fc.option(actions, { nil: undefined }) });
 
@@ -39,7 +41,7 @@ test('I7: along a chain of roles a session may do what its role and its session 
       AssumeRolePolicyDocument: document({
         Effect: 'Allow',
         Principal: { AWS: ACCOUNT },
-        Action: [ASSUME, 'sts:SetSourceIdentity', 'sts:TagSession'],
+        Action: [ASSUME, ...HANDING_ON],
       }),
     });
   }
@@ -51,12 +53,12 @@ test('I7: along a chain of roles a session may do what its role and its session 
       let mayGoOn = true;
       for (const [at, { role, session }] of links.entries()) {
         const RoleName = names[at]!;
-        const PolicyDocument = allow([...role, 'sts:SetSourceIdentity', 'sts:TagSession']);
+        const PolicyDocument = allow([...role, ...HANDING_ON]);
         await iam.putRolePolicy({ RoleName, PolicyName: 'p', PolicyDocument });
         const opened = caller.sts.assumeRole({
           RoleArn: `arn:aws:iam::${ACCOUNT}:role/${RoleName}`,
           RoleSessionName: `link-${at}`,
-          ...(session === undefined ? {} : { Policy: allow(session) }),
+          ...(session === undefined ? {} : { Policy: allow([...session, ...HANDING_ON]) }),
           ...(at === 0
             ? { SourceIdentity: 'first', Tags: [{ Key: 'team', Value: 'blue' }], TransitiveTagKeys: ['team'] }
             : {}),
