@@ -141,7 +141,8 @@ test('a file of 6 MB goes through', async (t) => {
 
 test('G14: of many writers at the same tip one wins each round, and nothing is lost', async (t) => {
   const { codecommit } = await seeded(t);
-  const [writers, rounds] = [8, 2] as const;
+  // Whoever loses tries again: the tries grow with the square of the writers.
+  const [writers, rounds] = [5, 5] as const;
   let wins = 0;
   await Promise.all(
     Array.from({ length: writers }, async (_, writer) => {
