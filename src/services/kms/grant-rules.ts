@@ -77,10 +77,16 @@ export function canDerive(
   return required !== undefined && includesAll(required, subset);
 }
 
+/** Of a constraint the names of pairs have no case, their values have. Source: KMS API reference, GrantConstraints. */
 function includesAll(whole: EncryptionContext, part: EncryptionContext): boolean {
-  return Object.entries(part).every(([key, value]) => Object.hasOwn(whole, key) && whole[key] === value);
+  const pairs = Object.entries(whole).map(([key, value]) => [key.toLowerCase(), value] as const);
+  return Object.entries(part).every(([key, value]) => {
+    const name = key.toLowerCase();
+    return pairs.some(([other, found]) => other === name && found === value);
+  });
 }
 
 function sameContext(one: EncryptionContext | undefined, other: EncryptionContext): boolean {
-  return one !== undefined && includesAll(one, other) && Object.keys(one).length === Object.keys(other).length;
+  if (one === undefined || Object.keys(one).length !== Object.keys(other).length) return false;
+  return includesAll(one, other) && includesAll(other, one);
 }

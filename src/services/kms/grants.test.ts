@@ -67,6 +67,8 @@ test('constraints hold a grant to an encryption context', async (t) => {
         [{ a: '1' }, true],
         [{ a: '1', b: '2' }, false],
         [{ a: '2' }, false],
+        [{ A: '1' }, true],
+        [{ a: '1', A: '1' }, false],
         [undefined, false],
       ],
     ],
@@ -76,7 +78,8 @@ test('constraints hold a grant to an encryption context', async (t) => {
         [{ a: '1' }, true],
         [{ a: '1', b: '2' }, true],
         [{ b: '2' }, false],
-        [{ A: '1' }, false],
+        [{ A: '1' }, true],
+        [{ a: '1'.padEnd(2) }, false],
         [undefined, false],
       ],
     ],
@@ -162,6 +165,12 @@ test('a grant with the same name and content is the same grant; what makes no se
   assert.notEqual(other.GrantId, one.GrantId);
   await refused(grant(['Sign']), 'ValidationException', /Sign is not supported/);
   await refused(grant(['Encrypt'], { GranteePrincipal: 'bob' }), 'InvalidArnException');
+  const constrained = (EncryptionContextSubset: Record<string, string>) =>
+    grant(['Encrypt'], { Constraints: { EncryptionContextSubset }, DryRun: true });
+  const pairs = Array.from({ length: 9 }, (_, at) => [`k${at}`, 'v'] as const);
+  await refused(constrained(Object.fromEntries(pairs)), 'ValidationException', /at most 8 pairs/);
+  await refused(constrained(Object.fromEntries(pairs.slice(1))), 'DryRunOperationException');
+  await refused(constrained({ k: 'v'.repeat(385) }), 'ValidationException', /at most 384 characters/);
   await refused(grant(['Encrypt'], { DryRun: true }), 'DryRunOperationException');
   await refused(kms.retireGrant({ KeyId }), 'ValidationException');
   const seen: string[] = [];

@@ -25,6 +25,9 @@ const MAX_PAGE = 100;
 const DEFAULT_PAGE = 50;
 /** AWS's quota of grants for one key. */
 const MAX_GRANTS = 50_000;
+/** Of one constraint: pairs, and characters of each value. */
+const MAX_PAIRS = 8;
+const MAX_PAIR_VALUE = 384;
 
 /** What grants can allow, by the usage of the key. Source: KMS Developer Guide, "Grant operations". */
 const ALWAYS = ['CreateGrant', 'RetireGrant', 'DescribeKey'];
@@ -155,8 +158,20 @@ function checkGrant(key: Pick<Key, 'arn' | 'spec' | 'usage'>, input: sdk.CreateG
   if (input.Operations!.length === 0) throw invalid('Operations must not be empty.');
   if (bad !== undefined)
     throw invalid(`Operation ${bad} is not supported on keys with key spec ${key.spec} and key usage ${key.usage}.`);
+  checkPairs(input.Constraints);
   if (input.Constraints !== undefined && !isSymmetric) {
     throw invalid(`Grant constraints are not supported on keys with key spec ${key.spec}.`);
+  }
+}
+
+/** Source: KMS API reference, CreateGrant. @throws ValidationException */
+function checkPairs({ EncryptionContextEquals, EncryptionContextSubset }: sdk.GrantConstraints = {}): void {
+  for (const pairs of [EncryptionContextEquals, EncryptionContextSubset]) {
+    const values = Object.values(pairs ?? {});
+    if (values.length > MAX_PAIRS) throw invalid(`A grant constraint can have at most ${MAX_PAIRS} pairs.`);
+    if (values.some((value) => value.length > MAX_PAIR_VALUE)) {
+      throw invalid(`A value of a grant constraint can have at most ${MAX_PAIR_VALUE} characters.`);
+    }
   }
 }
 
