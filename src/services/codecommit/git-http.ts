@@ -5,7 +5,7 @@ import { isFault } from '../../kernel/fault.ts';
 import type { ResourceRef, Route } from '../../kernel/service.ts';
 import type { Exchange, HttpRequest } from '../../kernel/wire/http.ts';
 import { gitFault, openRepository } from './git-cache.ts';
-import { LFS, serveLfs } from './git-lfs.ts';
+import { LFS, refuseLfs, serveLfs } from './git-lfs.ts';
 import { identifyGitUser, readBasic, whyUnknown } from './git-passwords.ts';
 import { GitPushes } from './git-pushes.ts';
 import { gitRecord } from './git-records.ts';
@@ -36,8 +36,11 @@ export const gitHttp: Route = {
   async handle(exchange) {
     const target = targetOf(exchange.request.path);
     const visitor = await authenticate(exchange, target);
-    if ('status' in visitor) refuse(exchange, visitor.status, visitor.text);
-    else if (target.rest.startsWith(LFS)) {
+    const isLfs = target.rest.startsWith(LFS);
+    if ('status' in visitor) {
+      if (isLfs && visitor.text !== undefined) refuseLfs(exchange, visitor.text);
+      else refuse(exchange, visitor.status, visitor.text);
+    } else if (isLfs) {
       await serveLfs(exchange, { ...visitor, name: target.name, rest: target.rest.slice(LFS.length) });
     } else await serve(exchange, visitor, target);
   },
@@ -58,6 +61,7 @@ interface Visitor {
 
 interface Refusal {
   status: number;
+  /** Where a password was sent: what is wrong with it. */
   text?: string;
 }
 
@@ -77,7 +81,7 @@ async function authenticate({ request, ctx }: Exchange, target: Target): Promise
       return [...new Set(hostRegion === undefined ? regions : [hostRegion, ...regions])];
     },
   });
-  if (identity.outcome === 'expired') return { status: 403 };
+  if (identity.outcome === 'expired') return { status: 403, text: TEXTS[403]! };
   if (identity.outcome === 'unknown') return { status: 401, text: whyUnknown(given) };
   const { caller } = identity;
   const named = await repositoriesOfName(ctx, caller.account, target.name);

@@ -29,10 +29,56 @@ const READER = {
   Statement: [{ Effect: 'Allow', Action: ['codecommit:GitPull', 'kms:Decrypt'], Resource: '*' }],
 };
 
+async function isThere(): Promise<boolean> {
+  return run('git', ['lfs', 'version']).then(
+    () => true,
+    () => false,
+  );
+}
+
+test('git lfs with a wrong password ends and says so, where it would ask for ever', async (t) => {
+  if (!(await isThere())) {
+    t.skip('needs git-lfs');
+    return;
+  }
+  const server = await startServer(t);
+  await server.root_.codecommit.createRepository({ repositoryName: 'app' });
+  const cwd = await temporaryFolder(t);
+  const env = { ...server.env(server.root), HOME: cwd, GIT_TERMINAL_PROMPT: '0' };
+  const git = (...args: string[]) => run('git', args, { cwd, env, timeout: 30_000 });
+  await git('lfs', 'install', '--skip-repo');
+  await git('init', '-q', '-b', 'main');
+  await git('lfs', 'track', '*.bin');
+  await writeFile(join(cwd, 'model.bin'), 'large');
+  await git('add', '.');
+  await git('-c', 'user.name=a', '-c', 'user.email=a@example.com', 'commit', '-qm', 'one');
+  // A helper that knows nothing else, as one for builds does.
+  await git('config', 'credential.helper', '!f() { echo username=alice-at-123456789012; echo password=wrong; }; f');
+  const failed = await git('lfs', 'push', `${server.url}/v1/repos/app`, 'main').then(
+    () => assert.fail('it did not fail'),
+    (error: { killed: boolean; stderr: string }) => error,
+  );
+  assert.equal(failed.killed, false, 'it asked again and again');
+  assert.match(failed.stderr, /The user name or the password is wrong, or these git credentials are inactive\./);
+
+  const batch = `${server.url}/v1/repos/app.git/info/lfs/objects/batch`;
+  const missing = await fetch(batch, { method: 'POST' });
+  assert.equal(missing.status, 401);
+  assert.match(missing.headers.get('www-authenticate') ?? '', /^Basic /);
+  const wrong = { authorization: `Basic ${Buffer.from('alice-at-123456789012:wrong').toString('base64')}` };
+  const nothing = { ...wrong, authorization: `Basic ${Buffer.from('nobody:wrong').toString('base64')}` };
+  const [one, two] = await Promise.all(
+    [wrong, nothing].map(async (headers) => {
+      const answer = await fetch(batch, { method: 'POST', headers });
+      return [answer.status, await answer.text()];
+    }),
+  );
+  assert.equal(one![0], 403);
+  assert.deepEqual(one, two);
+});
+
 test('git lfs pushes and fetches large files, which lie sealed on disk', async (t) => {
-  try {
-    await run('git', ['lfs', 'version']);
-  } catch {
+  if (!(await isThere())) {
     t.skip('needs git-lfs');
     return;
   }

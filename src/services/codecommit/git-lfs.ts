@@ -225,7 +225,20 @@ function refusalOf(error: unknown, { ctx, repository }: LfsVisit, { response }: 
   return new Refusal(500, 'internal error');
 }
 
-function refuse({ request, response }: Exchange, { status, message }: Refusal): void {
+/**
+ * Tells git-lfs that the credentials that it sent are no good. After a 401 it asks its helpers again and sends what they say,
+ * which may be the same, for ever (git-lfs, pull request 6231), so it is 403; git itself has had its 401 before.
+ */
+export function refuseLfs(exchange: Exchange, message: string): void {
+  refuse(exchange, { status: 403, message });
+}
+
+interface Answer {
+  status: number;
+  message: string;
+}
+
+function refuse({ request, response }: Exchange, { status, message }: Answer): void {
   if (response.headersSent || response.destroyed) {
     response.destroy();
     return;

@@ -117,8 +117,8 @@ test('S8: signed passwords of anything else than this key, host, path and region
     return (await fetch(url, { method: 'POST', headers, body: '{}' })).status;
   };
   const forLargeFiles = sign(server, root, { path: '/v1/repos/app/info/lfs' });
-  assert.notEqual(await batchOf('app', forLargeFiles), 401);
-  for (const password of [sign(server, root), forLargeFiles]) assert.equal(await batchOf('other', password), 401);
+  assert.equal(await batchOf('app', forLargeFiles), 422);
+  for (const password of [sign(server, root), forLargeFiles]) assert.equal(await batchOf('other', password), 403);
   assert.equal(await ask(server, root.accessKeyId, forLargeFiles), 401, 'and not for git itself');
   const bad: [string, string, string][] = [
     ['another path', root.accessKeyId, sign(server, root, { path: '/v1/repos/other' })],
