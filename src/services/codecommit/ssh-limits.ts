@@ -68,6 +68,7 @@ export class Logins {
 /**
  * Calls `stalled` when bytes wait to be taken and nothing was taken for a minute: git, and its place among the clones, are
  * held for as long as the client pleases otherwise.
+ * @param output may emit `piece` for each part of what waits that was taken.
  */
 export function watchStall(clock: Clock, output: Writable, stalled: () => void): { cancel(): void } {
   let timer = clock.after(STALL_MS, look);
@@ -86,10 +87,10 @@ export function watchStall(clock: Clock, output: Writable, stalled: () => void):
     hasMoved = false;
     timer = clock.after(STALL_MS, look);
   }
-  output.on('drain', moved);
+  output.on('drain', moved).on('piece', moved);
   return {
     cancel() {
-      output.off('drain', moved);
+      output.off('drain', moved).off('piece', moved);
       timer.cancel();
     },
   };

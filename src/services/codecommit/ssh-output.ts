@@ -4,25 +4,31 @@ import type { Connection, ServerChannel } from 'ssh2';
 import { writable } from '../../git/flow.ts';
 import { socketOf } from './ssh-limits.ts';
 
-/** As over HTTP: each write costs as much as a large one. */
+/** A packet has 32 KB; more pieces at once save nothing, and are held several times on their way through the library. */
 const PIECE_BYTES = 128 * 1024;
 
 /**
  * What is written to a channel, no faster than the client takes it: the library puts as much into the socket as the client's
  * window allows, which may be four gigabytes, and holds in memory what the network does not take.
+ * Emits `piece` for each piece that was taken.
  * @param signal closes the output: the client has gone.
  */
 export function outputOf(client: Connection, channel: ServerChannel, signal: AbortSignal): Writable {
   const socket = socketOf(client);
-  const send = (bytes: Buffer, done: () => void) => {
-    channel.write(bytes, () => void writable(socket).then(done));
+  const send = async (bytes: Buffer): Promise<void> => {
+    for (let at = 0; at < bytes.length && !signal.aborted; at += PIECE_BYTES) {
+      // It may never be called: the library forgets who waits for a channel that is closed.
+      await new Promise<void>((resolve) => void channel.write(bytes.subarray(at, at + PIECE_BYTES), () => resolve()));
+      await writable(socket);
+      output.emit('piece');
+    }
   };
-  const output = new Writable({
+  const output: Writable = new Writable({
     highWaterMark: PIECE_BYTES,
-    write: (chunk: Buffer, _, done) => send(chunk, done),
-    writev: (pieces, done) => send(Buffer.concat(pieces.map(({ chunk }) => chunk as Buffer)), done),
+    write: (chunk: Buffer, _, done) => void send(chunk).then(() => done(), done),
+    writev: (pieces, done) =>
+      void send(Buffer.concat(pieces.map(({ chunk }) => chunk as Buffer))).then(() => done(), done),
   });
-  // The library forgets who waits for a channel that is closed.
   if (signal.aborted) output.destroy();
   signal.addEventListener('abort', () => output.destroy(), { once: true });
   return output;
