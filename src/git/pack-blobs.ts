@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
 import type { BlobStore } from '../kernel/store/blobs.ts';
+import { giveBack } from './flow.ts';
 import { seal, sealBytes, unseal } from './sealed-stream.ts';
 import type { PackRecord, RepositoryTruth } from './truth.ts';
 
@@ -22,7 +23,7 @@ export class PackBlobs {
     if (body instanceof Readable) body.on('error', () => undefined);
     const name = this.#name(packId, part);
     const sealing = { dataKey: await this.#truth.dataKey(), name };
-    await this.#blobs.put(name, body instanceof Uint8Array ? sealBytes(body, sealing) : seal(body, sealing));
+    await this.#blobs.put(name, body instanceof Uint8Array ? sealBytes(body, sealing) : onceOnly(seal(body, sealing)));
   }
 
   /**
@@ -56,5 +57,13 @@ export class PackBlobs {
 
   #name(packId: string, part: PackPart): string {
     return `git/${this.#truth.id}/${packId}.${part}`;
+  }
+}
+
+/** Gives each piece back when the next one is asked for: the store has written it by then. */
+async function* onceOnly(source: AsyncIterable<Buffer<ArrayBuffer>>): AsyncGenerator<Uint8Array> {
+  for await (const piece of source) {
+    yield piece;
+    giveBack(piece);
   }
 }

@@ -3,6 +3,7 @@ import type { Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import type { Clock } from '../kernel/clock.ts';
 import { GitFailure } from './failure.ts';
+import { giveBack } from './flow.ts';
 
 /** A body without a byte for this long is given up. */
 const IDLE_MS = 30_000;
@@ -49,7 +50,7 @@ function decoded(request: IncomingMessage): Readable {
 /** Gathers what a stream emits, and holds it back while nobody takes it. */
 class Pieces {
   readonly #stream: Readable;
-  #chunks: Buffer[] = [];
+  #chunks: Buffer<ArrayBuffer>[] = [];
   #size = 0;
   #isEnded = false;
   #error: unknown = null;
@@ -75,7 +76,7 @@ class Pieces {
     }
     if (this.#error !== null) throw failureOf(this.#error);
     if (this.#size === 0) return null;
-    const piece = this.#chunks.length === 1 ? this.#chunks[0]! : Buffer.concat(this.#chunks, this.#size);
+    const piece = this.#chunks.length === 1 ? this.#chunks[0]! : gathered(this.#chunks, this.#size);
     this.#chunks = [];
     this.#size = 0;
     return piece;
@@ -87,7 +88,7 @@ class Pieces {
     if (!this.#isEnded) this.#stream.pause();
   }
 
-  readonly #take = (chunk: Buffer) => {
+  readonly #take = (chunk: Buffer<ArrayBuffer>) => {
     this.#chunks.push(chunk);
     this.#size += chunk.length;
     if (this.#size < PIECE_BYTES) return;
@@ -113,6 +114,13 @@ class Pieces {
     this.#wake?.();
     this.#wake = null;
   }
+}
+
+/** One buffer of many, which are gone then: the stream has handed them to nobody else. */
+function gathered(chunks: readonly Buffer<ArrayBuffer>[], size: number): Buffer {
+  const piece = Buffer.concat(chunks, size);
+  for (const chunk of chunks) giveBack(chunk);
+  return piece;
 }
 
 function failureOf(error: unknown): GitFailure {

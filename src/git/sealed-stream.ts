@@ -1,6 +1,7 @@
 import { createCipheriv, createDecipheriv, hkdfSync } from 'node:crypto';
 import { systemIds } from '../kernel/ids.ts';
 import { GitFailure } from './failure.ts';
+import { giveBack } from './flow.ts';
 
 /**
  * How packs and their indexes lie in the blob store: encrypted (AES-256-GCM) in frames of 128 KiB, each with its tag, so
@@ -42,14 +43,14 @@ function nonceOf(frame: number, isLast: boolean): Buffer {
   return nonce;
 }
 
-function sealFrame(key: Buffer, frame: number, isLast: boolean, plain: Uint8Array): Buffer[] {
+function sealFrame(key: Buffer, frame: number, isLast: boolean, plain: Uint8Array): Buffer<ArrayBuffer>[] {
   const cipher = createCipheriv('aes-256-gcm', key, nonceOf(frame, isLast));
   const sealed = cipher.update(plain);
   cipher.final();
   return [sealed, cipher.getAuthTag()];
 }
 
-function newHeader(): { header: Buffer; salt: Buffer } {
+function newHeader(): { header: Buffer<ArrayBuffer>; salt: Buffer } {
   const salt = systemIds.bytes(SALT_BYTES);
   return { header: Buffer.concat([FORMAT, salt]), salt };
 }
@@ -68,7 +69,7 @@ export function sealBytes(plain: Uint8Array, sealing: Sealing): Buffer {
 }
 
 /** Encrypts a stream. Which frame is the last is known only when nothing follows, so one full frame is held back. */
-export async function* seal(source: AsyncIterable<Uint8Array>, sealing: Sealing): AsyncGenerator<Buffer> {
+export async function* seal(source: AsyncIterable<Uint8Array>, sealing: Sealing): AsyncGenerator<Buffer<ArrayBuffer>> {
   const { header, salt } = newHeader();
   const key = blobKey(sealing, salt);
   let out = [header];
@@ -92,8 +93,10 @@ export async function* seal(source: AsyncIterable<Uint8Array>, sealing: Sealing)
       if (isWhole) put(taken, false);
       else filled += copyInto(held, taken, filled);
       if (out.length < FRAMES_TOGETHER * 2) continue;
-      yield Buffer.concat(out);
+      const together = Buffer.concat(out);
+      for (const part of out) giveBack(part);
       out = [];
+      yield together;
     }
   }
   put(held.subarray(0, filled), true);

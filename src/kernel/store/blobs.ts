@@ -25,7 +25,10 @@ export interface ByteRange {
  * A put is all or nothing and on stable storage when it resolves; a blob is never changed, only replaced or deleted.
  */
 export interface BlobStore {
-  /** Stores the bytes and resolves once they are durable. A failing source leaves nothing behind. */
+  /**
+   * Stores the bytes and resolves once they are durable. A failing source leaves nothing behind. A piece of the source is
+   * done with when the next one is asked for.
+   */
   put(key: string, body: AsyncIterable<Uint8Array> | Uint8Array): Promise<{ size: number; sha256: string }>;
   /** Opens the blob. @throws {BlobNotFoundError} */
   get(key: string, range?: ByteRange): Promise<Readable>;
