@@ -8,7 +8,7 @@ import { refuseFederatedUser } from './long-term.ts';
 import { mfaKeys, showMfaCode } from './mfa.ts';
 import { roleCaller, roleResource } from './role-sessions.ts';
 import { packedPolicySize, sessionPolicies, sessionSeconds } from './session-limits.ts';
-import { type SessionTags, sessionTags, tagKeys } from './session-tags.ts';
+import { sessionTags, tagKeys, transitiveTags } from './session-tags.ts';
 
 type Op<N extends OperationName<typeof sdk>> = Operation<typeof sdk, N>;
 
@@ -22,7 +22,7 @@ export const AssumeRole: Op<'AssumeRole'> = {
     refuseFederatedUser(ctx, 'AssumeRole');
     const role = await authorizedRole(ctx, roleArn);
     const tags = sessionTags(input, ctx.caller);
-    await authorizeSession(ctx, role, input, tags);
+    await authorizeSession(ctx, role, input);
     const policies = await sessionPolicies(ctx, role.account, input);
     const packed = packedPolicySize(input.Policy, Tags);
     const sourceIdentity = keptIdentity(ctx) ?? requestedIdentity;
@@ -51,17 +51,24 @@ export const AssumeRole: Op<'AssumeRole'> = {
   },
 };
 
-/** The condition keys that a trust policy can ask for. */
+/** The condition keys that a trust policy can ask for; what the calling session hands on is asked for with the rest. */
 function requestKeys(input: sdk.AssumeRoleRequest, ctx: Context): ConditionKeys {
-  const { ExternalId, RoleSessionName, Tags = [], TransitiveTagKeys = [] } = input;
+  const { ExternalId, RoleSessionName, TransitiveTagKeys = [] } = input;
   const sourceIdentity = input.SourceIdentity ?? keptIdentity(ctx);
+  const transitiveKeys = [...TransitiveTagKeys, ...Object.keys(transitiveTags(ctx.caller))];
   return {
     'sts:RoleSessionName': RoleSessionName!,
     ...(ExternalId === undefined ? {} : { 'sts:ExternalId': ExternalId }),
     ...(sourceIdentity === undefined ? {} : { 'sts:SourceIdentity': sourceIdentity }),
-    ...tagKeys(Tags),
-    ...(TransitiveTagKeys.length === 0 ? {} : { 'sts:TransitiveTagKeys': TransitiveTagKeys }),
+    ...tagKeys(passedTags(input, ctx)),
+    ...(transitiveKeys.length === 0 ? {} : { 'sts:TransitiveTagKeys': transitiveKeys }),
   };
+}
+
+/** The tags of the request and those that the calling session hands on. */
+function passedTags({ Tags = [] }: sdk.AssumeRoleRequest, { caller }: Context): sdk.Tag[] {
+  const inherited = Object.entries(transitiveTags(caller)).map(([Key, Value]) => ({ Key, Value }));
+  return [...Tags, ...inherited];
 }
 
 /** The role may have gone since the call was authorised. */
@@ -72,24 +79,19 @@ async function authorizedRole(ctx: Context, roleArn: string): Promise<AssumableR
 }
 
 /**
- * Tags and a source identity are further rights, which the trust policy must give as well: also for those that the calling
- * session hands on. Source: IAM User Guide, "Pass session tags in AWS STS", "Monitor and control actions taken with assumed
- * roles".
+ * Tags and a source identity are further rights, which the trust policy must give as well; also for those that come from
+ * the session before: else whoever is let in could bring tags that he has chosen in a role of his own.
+ * Source: IAM User Guide, "Permissions required to add session tags", "Permissions required to set a source identity".
  */
-async function authorizeSession(
-  ctx: Context,
-  role: AssumableRole,
-  input: sdk.AssumeRoleRequest,
-  { tags }: SessionTags,
-): Promise<void> {
+async function authorizeSession(ctx: Context, role: AssumableRole, input: sdk.AssumeRoleRequest): Promise<void> {
   const resource = roleResource(role.arn, role, ctx);
   const keys = { ...requestKeys(input, ctx), ...(await mfaKeys(input, ctx)) };
-  if (Object.keys(tags).length > 0) await ctx.authorize('sts:TagSession', resource, keys);
+  if (passedTags(input, ctx).length > 0) await ctx.authorize('sts:TagSession', resource, keys);
   const kept = keptIdentity(ctx);
   if (kept !== undefined && input.SourceIdentity !== undefined && kept !== input.SourceIdentity) {
     throw commonFault('AccessDenied', 'The source identity of a session cannot be changed.');
   }
-  if ((kept ?? input.SourceIdentity) !== undefined) await ctx.authorize('sts:SetSourceIdentity', resource, keys);
+  if ((input.SourceIdentity ?? kept) !== undefined) await ctx.authorize('sts:SetSourceIdentity', resource, keys);
 }
 
 /** A source identity, once set, stays through all the roles that follow. */

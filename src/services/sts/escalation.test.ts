@@ -176,3 +176,39 @@ test('I8: session tags count instead of the tags of the role, in any case of let
   await server.clients(await open([{ Key: 'TEAM', Value: 'red' }])).iam.listUsers({});
   await assert.rejects(open([{ Key: 'aws:PrincipalAccount', Value: '1' }]), { name: 'ValidationError' });
 });
+
+test('I8: what a session hands on needs the next role to take it: transitive tags and the source identity', async (t) => {
+  const server = await startServer(t);
+  const { iam } = server.root_;
+  const admin = await server.user('admin', ADMIN);
+  const all = ['sts:AssumeRole', 'sts:TagSession', 'sts:SetSourceIdentity'];
+  const who = { AWS: `arn:aws:iam::${ACCOUNT}:role/Own` };
+  const makeRole = async (RoleName: string, trusted: object, Tags: { Key: string; Value: string }[] = []) => {
+    await iam.createRole({ RoleName, AssumeRolePolicyDocument: document(trusted), Tags });
+    const Condition = { StringEquals: { 'aws:PrincipalTag/Team': 'red' } };
+    const PolicyDocument = document({ ...allow('iam:ListUsers'), Condition }, allow('sts:*'));
+    await iam.putRolePolicy({ RoleName, PolicyName: 'p', PolicyDocument });
+  };
+  await makeRole('Own', trust({ AWS: `arn:aws:iam::${ACCOUNT}:root` }, all));
+  const Team = [{ Key: 'Team', Value: 'blue' }];
+  await makeRole('Bare', trust(who), Team);
+  await makeRole('Taking', trust(who, all), Team);
+  const Condition = { StringEquals: { 'aws:RequestTag/Team': 'blue', 'sts:SourceIdentity': 'carol' } };
+  await makeRole('Choosing', { ...trust(who, all), Condition }, Team);
+  const assume = (by: Pick<typeof admin, 'sts'>, RoleName: string, more: object = {}) =>
+    keysOf(
+      by.sts.assumeRole({ RoleArn: `arn:aws:iam::${ACCOUNT}:role/${RoleName}`, RoleSessionName: 'one', ...more }),
+    );
+  const tagged = (Value: string) => ({ Tags: [{ Key: 'team', Value }], TransitiveTagKeys: ['TEAM'] });
+  const red = server.clients(await assume(admin, 'Own', tagged('red')));
+  await assert.rejects(assume(red, 'Bare'), { ...DENIED, message: /sts:TagSession/ });
+  const carol = server.clients(await assume(admin, 'Own', { SourceIdentity: 'carol' }));
+  await assert.rejects(assume(carol, 'Bare'), { ...DENIED, message: /sts:SetSourceIdentity/ });
+  const plain = server.clients(await assume(admin, 'Own'));
+  await assert.rejects(server.clients(await assume(plain, 'Bare')).iam.listUsers({}), DENIED);
+  await server.clients(await assume(red, 'Taking')).iam.listUsers({});
+  const redCarol = server.clients(await assume(admin, 'Own', { ...tagged('red'), SourceIdentity: 'carol' }));
+  await assert.rejects(assume(redCarol, 'Choosing'), { ...DENIED, message: /sts:AssumeRole/ });
+  const blueCarol = server.clients(await assume(admin, 'Own', { ...tagged('blue'), SourceIdentity: 'carol' }));
+  await assume(blueCarol, 'Choosing');
+});

@@ -25,7 +25,7 @@ export function sessionTags(
     throw commonFault('ValidationError', 'Duplicate tag keys found. Please note that Tag keys are case insensitive.');
   }
   if (tagProblem(given) !== undefined) throw commonFault('ValidationError', 'A session tag is not valid.');
-  const inherited = caller.type === 'AssumedRole' ? inheritedTags(caller.sessionTags, caller.transitiveTagKeys) : {};
+  const inherited = transitiveTags(caller);
   const taken = lower(Object.keys(inherited));
   if (Tags.some(({ Key }) => taken.includes(Key!.toLowerCase()))) {
     throw commonFault(
@@ -48,7 +48,9 @@ export function tagKeys(tags: readonly sdk.Tag[]): ConditionKeys {
   };
 }
 
-function inheritedTags(tags: Readonly<Record<string, string>> = {}, transitiveKeys: readonly string[] = []) {
-  const kept = new Set(transitiveKeys.map((key) => key.toLowerCase()));
-  return Object.fromEntries(Object.entries(tags).filter(([key]) => kept.has(key.toLowerCase())));
+/** The tags that a session hands on to the next role, whatever the request says. */
+export function transitiveTags(caller: Caller): Readonly<Record<string, string>> {
+  if (caller.type !== 'AssumedRole') return {};
+  const kept = new Set((caller.transitiveTagKeys ?? []).map((key) => key.toLowerCase()));
+  return Object.fromEntries(Object.entries(caller.sessionTags ?? {}).filter(([key]) => kept.has(key.toLowerCase())));
 }
