@@ -196,9 +196,7 @@ test('I8: what a session hands on needs the next role to take it: transitive tag
   const Condition = { StringEquals: { 'aws:RequestTag/Team': 'blue', 'sts:SourceIdentity': 'carol' } };
   await makeRole('Choosing', { ...trust(who, all), Condition }, Team);
   const assume = (by: Pick<typeof admin, 'sts'>, RoleName: string, more: object = {}) =>
-    keysOf(
-      by.sts.assumeRole({ RoleArn: `arn:aws:iam::${ACCOUNT}:role/${RoleName}`, RoleSessionName: 'one', ...more }),
-    );
+    keysOf(by.sts.assumeRole({ RoleArn: `arn:aws:iam::${ACCOUNT}:role/${RoleName}`, RoleSessionName: 'one', ...more }));
   const tagged = (Value: string) => ({ Tags: [{ Key: 'team', Value }], TransitiveTagKeys: ['TEAM'] });
   const red = server.clients(await assume(admin, 'Own', tagged('red')));
   await assert.rejects(assume(red, 'Bare'), { ...DENIED, message: /sts:TagSession/ });
