@@ -7,6 +7,11 @@ export interface LineChange {
 }
 
 const NEWLINE = 0x0a;
+/**
+ * Lines of a text that are looked at one by one. Each of them is an object: the six million line ends that fit into the
+ * largest file would take gigabytes, and nobody else would be served meanwhile.
+ */
+export const MAX_COMPARED_LINES = 100_000;
 /** Edits that the exact search looks for before it calls a stretch of lines replaced: it costs the square of them. */
 const MAX_EDITS = 1_000;
 /** Steps of one comparison before what is left is called replaced: half a second or so, however the texts were made up. */
@@ -15,6 +20,13 @@ const MAX_STEPS = 30_000_000;
 /** What is left of a comparison's steps. */
 interface Budget {
   steps: number;
+}
+
+/** How many lines a text has. */
+export function countLines(text: Buffer): number {
+  let lines = 0;
+  for (let at = text.indexOf(NEWLINE); at >= 0; at = text.indexOf(NEWLINE, at + 1)) lines += 1;
+  return text.length > 0 && text.at(-1) !== NEWLINE ? lines + 1 : lines;
 }
 
 /** A text as lines, each with its line end; the last one may have none. */

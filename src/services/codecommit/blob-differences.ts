@@ -1,5 +1,12 @@
 import * as sdk from '@aws-sdk/client-codecommit';
-import { diffLines, type LineChange, LineNumbers, linesOf } from '../../git/line-diff.ts';
+import {
+  countLines,
+  diffLines,
+  type LineChange,
+  LineNumbers,
+  linesOf,
+  MAX_COMPARED_LINES,
+} from '../../git/line-diff.ts';
 import type { ObjectReader } from '../../git/objects.ts';
 import { fault } from '../../kernel/fault.ts';
 import { cursorOf, nextToken } from '../../kernel/page.ts';
@@ -17,8 +24,6 @@ type Op<N extends OperationName<typeof sdk>> = Operation<typeof sdk, N>;
 const PAGE = 100;
 const MAX_PAGE = 1_000;
 const CONTEXT_LINES = 3;
-/** Of one blob. AWS does not publish its limit; every line becomes an object of the answer. */
-const MAX_LINES = 100_000;
 /** A page ends when its hunks have so many lines together. */
 const MAX_PAGE_LINES = 20_000;
 const SPACE = /[\t\v\f\r ]+/g;
@@ -67,9 +72,11 @@ async function blobOf(objects: ObjectReader, blobId: string, repositoryName: str
 
 /** @throws FileTooLargeException */
 function fewLinesOf(content: Buffer): Buffer[] {
-  const lines = linesOf(content);
-  if (lines.length <= MAX_LINES) return lines;
-  throw fault(sdk.FileTooLargeException, `Files of more than ${MAX_LINES} lines are not compared; use a Git client.`);
+  if (countLines(content) <= MAX_COMPARED_LINES) return linesOf(content);
+  throw fault(
+    sdk.FileTooLargeException,
+    `Files of more than ${MAX_COMPARED_LINES} lines are not compared; use a Git client.`,
+  );
 }
 
 interface Texts {

@@ -1,6 +1,7 @@
 import * as sdk from '@aws-sdk/client-codecommit';
 import { isGitFailure } from '../../git/failure.ts';
 import { findCommit } from '../../git/history.ts';
+import { countLines } from '../../git/line-diff.ts';
 import { isFolder } from '../../git/object-format.ts';
 import type { ObjectReader, PathEntry } from '../../git/objects.ts';
 import type { Lease } from '../../git/repository.ts';
@@ -145,10 +146,4 @@ export async function textOf(objects: ObjectReader, id: string): Promise<Buffer 
     if (isGitFailure(error, 'object-too-large') || isGitFailure(error, 'object-missing')) return null;
     throw error;
   }
-}
-
-function countLines(content: Buffer): number {
-  let lines = 0;
-  for (let at = content.indexOf(10); at >= 0; at = content.indexOf(10, at + 1)) lines += 1;
-  return content.length > 0 && content.at(-1) !== 10 ? lines + 1 : lines;
 }

@@ -1,4 +1,4 @@
-import { diffLines, LineNumbers, linesOf } from '../../git/line-diff.ts';
+import { countLines, diffLines, LineNumbers, linesOf, MAX_COMPARED_LINES } from '../../git/line-diff.ts';
 import type { ObjectReader } from '../../git/objects.ts';
 import { type Comparison, findBlob, type Place, textOf } from './comments-locations.ts';
 
@@ -37,7 +37,9 @@ export class Relocation {
 
   async #compare(old: string, now: string): Promise<Int32Array | null> {
     const [oldText, nowText] = [await textOf(this.#objects, old), await textOf(this.#objects, now)];
-    return oldText === null || nowText === null ? null : lineMoves(oldText, nowText);
+    if (oldText === null || nowText === null) return null;
+    if (countLines(oldText) > MAX_COMPARED_LINES || countLines(nowText) > MAX_COMPARED_LINES) return null;
+    return lineMoves(oldText, nowText);
   }
 }
 

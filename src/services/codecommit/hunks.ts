@@ -1,5 +1,5 @@
 import type * as sdk from '@aws-sdk/client-codecommit';
-import { linesOf } from '../../git/line-diff.ts';
+import { countLines, linesOf, MAX_COMPARED_LINES } from '../../git/line-diff.ts';
 import { type LineRange, type MergedLines, mergeLines } from '../../git/line-merge.ts';
 import type { PathEntry } from '../../git/objects.ts';
 import { type FileConflict, objectTypeOf, type Versions } from './conflicts-find.ts';
@@ -55,9 +55,10 @@ export function isBinary(content: Buffer): boolean {
   return content.subarray(0, BINARY_PROBE_BYTES).includes(0);
 }
 
-/** True when the lines of the versions can be looked at: plain files on both sides, none binary, none too large. */
+/** True when the lines of the versions can be looked at: plain files on both sides, none binary, too large or of too many lines. */
 function isTextual({ base, source, destination }: LoadedFiles): boolean {
-  const isText = (file: LoadedFile | undefined) => file?.content !== undefined && !file.isBinary;
+  const isText = (file: LoadedFile | undefined) =>
+    file?.content !== undefined && !file.isBinary && countLines(file.content) <= MAX_COMPARED_LINES;
   return isText(source) && isText(destination) && (base === undefined || isText(base));
 }
 
@@ -152,8 +153,7 @@ function wholeFile(files: LoadedFiles, options: Omit<HunkOptions, 'byFile'>): sd
   for (const side of SIDES) {
     const content = files[side]?.content;
     if (content === undefined || (options.accepted !== undefined && side !== options.accepted)) continue;
-    const lines = linesOf(content);
-    hunk[side] = detailOf(lines, { start: 0, end: lines.length });
+    hunk[side] = { startLine: 0, endLine: countLines(content), hunkContent: content.toString('base64') };
   }
   return hunk;
 }

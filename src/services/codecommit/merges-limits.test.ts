@@ -50,3 +50,35 @@ test('the history of a file that takes git too long is refused; what came before
   const other = new GitFailure('process-failed', 'git log failed');
   await assert.rejects(historyPage(history(other), 0, 10), (error) => error === other);
 });
+
+test('G9: files of more than 100,000 lines are one stretch: nobody waits for millions of line ends', async (t) => {
+  const { alice } = await startWithRepository(t);
+  const histories = await Histories.start(t, alice.remote('app'));
+  // Both the first and the last line are in conflict.
+  const text = (side: string, lines: number) => `${side}\n${'\n'.repeat(lines - 2)}${side}\n`;
+  const files = (side: string) => ({ few: text(side, 100_000), many: text(side, 100_001) });
+  const base = await histories.commit('main', [], files('base'));
+  await histories.commit('feature', [base], files('feature'));
+  await histories.commit('main', [base], files('main'));
+  await histories.push();
+  const spec = {
+    ...app,
+    sourceCommitSpecifier: 'feature',
+    destinationCommitSpecifier: 'main',
+    mergeOption: 'THREE_WAY_MERGE',
+    conflictDetailLevel: 'LINE_LEVEL',
+  } as const;
+  const { conflictMetadataList = [] } = await alice.codecommit.getMergeConflicts(spec);
+  const counts = conflictMetadataList.map(({ filePath, numberOfConflicts }) => [filePath, numberOfConflicts]);
+  assert.deepEqual(counts, [
+    ['few', 2],
+    ['many', 1],
+  ]);
+  const { mergeHunks } = await alice.codecommit.describeMergeConflicts({ ...spec, filePath: 'many' });
+  const stretches = mergeHunks!.map(({ isConflict, source, destination, base: common }) => [
+    isConflict,
+    ...[source, destination, common].map((side) => [side!.startLine, side!.endLine]),
+  ]);
+  assert.deepEqual(stretches, [[true, [0, 100_001], [0, 100_001], [0, 100_001]]]);
+  assert.equal(Buffer.from(mergeHunks![0]!.source!.hunkContent!, 'base64').toString(), text('feature', 100_001));
+});
