@@ -4,6 +4,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { startServer, type TestServer } from '../../../test/harness.ts';
+import { systemClock } from '../../kernel/clock.ts';
 import { eventually } from '../../kernel/testing/eventually.ts';
 import { abortAbandoned, collectGarbage, sweepOrphans } from './garbage.ts';
 import { bytesOf, refused, textOf } from './testing/refusals.ts';
@@ -125,4 +126,40 @@ test('data goes when its last row has gone', async (t) => {
     assert.equal(await collect(server), before);
     await refused(s3.listParts({ Bucket, Key: 'left-0', UploadId: uploads[0]! }), 'NoSuchUpload', 404);
   });
+});
+
+test('an upload that a sweep took for abandoned is refused, and never acknowledged without its data', async (t) => {
+  let shiftMs = 0;
+  const clock = { ...systemClock, now: () => new Date(systemClock.now().getTime() + shiftMs) };
+  const server = await startServer(t, { clock });
+  const { s3 } = server.root_;
+  await s3.createBucket({ Bucket });
+  const { UploadId } = await s3.createMultipartUpload({ Bucket, Key: 'm' });
+  const ctx = server.kernel.serviceContext('s3.amazonaws.com');
+  const { put } = ctx.blobs;
+  let stores = 0;
+  // The clock is put forward while data is stored for the first time, and a sweep comes between the data and its row.
+  const late = async (...given: Parameters<typeof put>) => {
+    const stored = await put.apply(ctx.blobs, given);
+    stores += 1;
+    if (stores > 1) return stored;
+    shiftMs += 25 * 60 * 60_000;
+    await sweepOrphans(ctx, new Date(ctx.now().getTime() - 24 * 60 * 60_000));
+    await collectGarbage(ctx, ctx.now());
+    return stored;
+  };
+  const mocked = t.mock.method(ctx.blobs, 'put', late);
+  const again = async <T>(call: () => Promise<T>): Promise<T> => {
+    stores = 0;
+    await refused(call(), 'RequestTimeout', 400);
+    shiftMs = 0;
+    return call();
+  };
+  await again(() => s3.putObject({ Bucket, Key: 'k', Body: 'kept' }));
+  assert.equal(await textOf(await s3.getObject({ Bucket, Key: 'k' })), 'kept');
+  const part = { Bucket, Key: 'm', UploadId: UploadId!, PartNumber: 1 };
+  const { ETag } = await again(() => s3.uploadPart({ ...part, Body: 'part' }));
+  mocked.mock.restore();
+  await s3.completeMultipartUpload({ ...part, MultipartUpload: { Parts: [{ PartNumber: 1, ETag }] } });
+  assert.equal(await textOf(await s3.getObject({ Bucket, Key: 'm' })), 'part');
 });

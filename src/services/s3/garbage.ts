@@ -5,6 +5,7 @@
  */
 import type { Context, Tx } from '../../kernel/context.ts';
 import type { Reconciler } from '../../kernel/service.ts';
+import { s3Fault } from './faults.ts';
 import { abortionOf, rulesOf } from './lifecycle-rules.ts';
 import { isBeingRead } from './read-content.ts';
 import { BLOB_FOLDER, blobBegunAt } from './store-content.ts';
@@ -19,14 +20,16 @@ const BUSY_AGAIN_MS = 2_000;
 const BATCH = 200;
 /** An upload that has not become a row after this long never will: no request lives so long. */
 const ORPHAN_AGE_MS = 24 * 60 * 60_000;
+/** What a sweep has found is noted so long before it goes: whoever is about to give it a row sees the note. */
+const ORPHAN_GRACE_MS = 60 * 60_000;
 /** A multipart upload is aborted this long after it was begun. */
 export const ABANDONED_AFTER_MS = 7 * 24 * 60 * 60_000;
 const SWEEP_EVERY_MS = 6 * 60 * 60_000;
 
 /** Hands blobs that lost their row to the collector. */
-export async function discardBlobs(tx: Tx, ctx: Context, blobs: readonly string[]): Promise<void> {
+export async function discardBlobs(tx: Tx, ctx: Context, blobs: readonly string[], graceMs = 0): Promise<void> {
   if (blobs.length === 0) return;
-  const due = ctx.now().getTime() + (tx.kind === 'sqlite' ? 0 : OTHER_NODES_GRACE_MS);
+  const due = ctx.now().getTime() + Math.max(graceMs, tx.kind === 'sqlite' ? 0 : OTHER_NODES_GRACE_MS);
   const rows = blobs.map((blob) => ({ blob, due_at: due }));
   for (let at = 0; at < rows.length; at += BATCH) {
     await tx
@@ -37,6 +40,22 @@ export async function discardBlobs(tx: Tx, ctx: Context, blobs: readonly string[
       .execute();
   }
   await tx.wake(COLLECTOR, ALL, new Date(due));
+}
+
+/**
+ * Called where data gets its row. An upload of a day, or one under which the clock was put forward, may have been taken for
+ * abandoned by a sweep just before. @throws RequestTimeout, and the client sends it again
+ */
+export async function requireUnswept(tx: Tx, ctx: Context, blob: string | null): Promise<void> {
+  // A sweep takes nothing young, so the usual upload costs no look.
+  if (blob === null || blobBegunAt(blob)! > ctx.now().getTime() - ORPHAN_AGE_MS / 2) return;
+  const swept = await tx
+    .db<Tables>()
+    .selectFrom('s3_garbage')
+    .select('blob')
+    .where('blob', '=', blob)
+    .executeTakeFirst();
+  if (swept !== undefined) throw s3Fault('RequestTimeout', 400, 'The upload took too long. Send it again.');
 }
 
 /** Removes the parts of an upload, all but those numbered in `keep`, and hands their data to the collector. */
@@ -120,7 +139,7 @@ async function discardUnnamed(ctx: Context, blobs: readonly string[]): Promise<n
       for (const { blob } of rows) named.add(blob);
     }
     const orphans = blobs.filter((blob) => !named.has(blob));
-    await discardBlobs(tx, ctx, orphans);
+    await discardBlobs(tx, ctx, orphans, ORPHAN_GRACE_MS);
     return orphans.length;
   });
 }

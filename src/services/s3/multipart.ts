@@ -7,7 +7,7 @@ import { sourceObject } from './copy-source.ts';
 import { beginEncryption, openEncryption } from './encryption.ts';
 import { invalidArgument, invalidRequest, noSuchUpload } from './faults.ts';
 import { bucketByName } from './find-bucket.ts';
-import { ABANDONED_AFTER_MS, discardBlobs, discardParts } from './garbage.ts';
+import { ABANDONED_AFTER_MS, discardBlobs, discardParts, requireUnswept } from './garbage.ts';
 import { abortionOf, rulesOf } from './lifecycle-rules.ts';
 import { newAccess } from './new-access.ts';
 import { claimsOf, dropRefused, quoted } from './put-object.ts';
@@ -206,6 +206,7 @@ async function commitPart(ctx: Context, input: PartInput, content: StoredContent
         await db.deleteFrom('s3_parts').where('upload', '=', row.upload).where('number', '=', row.number).execute();
         if (before.blob !== null) await discardBlobs(tx, ctx, [before.blob]);
       }
+      await requireUnswept(tx, ctx, row.blob);
       await db.insertInto('s3_parts').values(row).execute();
     });
   } catch (error) {

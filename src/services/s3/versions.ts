@@ -2,7 +2,7 @@
 
 import type { Context, Tx } from '../../kernel/context.ts';
 import type { Checksum } from './checksums.ts';
-import { discardBlobs, discardParts } from './garbage.ts';
+import { discardBlobs, discardParts, requireUnswept } from './garbage.ts';
 import type { StoredHeaders } from './stored-headers.ts';
 import type { BucketTable, ObjectTable, Tables } from './tables.ts';
 import { randomVersionId } from './version-ids.ts';
@@ -133,6 +133,7 @@ async function addRow(change: Change, key: string, content: RowContent): Promise
     modified_at: ctx.now().getTime(),
     ...content,
   };
+  await requireUnswept(tx, ctx, row.blob);
   await tx.db<Tables>().insertInto('s3_objects').values(row).execute();
   return row;
 }
