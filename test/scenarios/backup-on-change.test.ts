@@ -18,7 +18,11 @@ const ROLE = `arn:aws:iam::${ACCOUNT}:role/backup`;
 const KEY = `daily/${ACCOUNT}/us-east-1/app`;
 const app = { repositoryName: 'app' };
 const Bucket = 'backups';
-const PATTERN = JSON.stringify({ source: ['aws.codecommit'] });
+/** As docs/backup.md has it. */
+const PATTERN = JSON.stringify({
+  source: ['aws.codecommit'],
+  'detail-type': [{ prefix: 'CodeCommit Repository' }, { prefix: 'CodeCommit Pull' }, { prefix: 'CodeCommit Comment' }],
+});
 const policy = (...Statement: object[]) => JSON.stringify({ Version: '2012-10-17', Statement });
 const TRUST = policy({ Effect: 'Allow', Principal: { Service: 'events.amazonaws.com' }, Action: 'sts:AssumeRole' });
 const MAY = policy(
