@@ -1,23 +1,6 @@
+import { allow, type ManagedStatements } from './managed-statements.ts';
 import { OWN_CREDENTIALS_STATEMENTS, PLATFORM_STATEMENTS } from './more-managed-statements.ts';
 import { SERVICE_ROLE_STATEMENTS } from './service-role-statements.ts';
-
-/**
- * What the managed policies of AWS allow, in our own words: the actions of the services that exist here, as the AWS
- * Managed Policy Reference documents them.
- */
-export interface ManagedStatements {
-  readonly name: string;
-  readonly path?: string;
-  readonly description: string;
-  readonly statements: readonly object[];
-}
-
-const allow = (actions: readonly string[], resource: string | readonly string[] = '*', condition?: object) => ({
-  Effect: 'Allow',
-  Action: actions,
-  Resource: resource,
-  ...(condition === undefined ? {} : { Condition: condition }),
-});
 
 // biome-ignore lint/suspicious/noTemplateCurlyInString: a policy variable
 const OWN_USER = 'arn:aws:iam::*:user/${aws:username}';

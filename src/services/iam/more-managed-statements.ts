@@ -1,11 +1,4 @@
-import type { ManagedStatements } from './aws-managed-statements.ts';
-
-const allow = (actions: readonly string[], resource: string | readonly string[] = '*', condition?: object) => ({
-  Effect: 'Allow',
-  Action: actions,
-  Resource: resource,
-  ...(condition === undefined ? {} : { Condition: condition }),
-});
+import { allow, type ManagedStatements } from './managed-statements.ts';
 
 // biome-ignore lint/suspicious/noTemplateCurlyInString: a policy variable
 const OWN_NAME = '${aws:username}';

@@ -1,6 +1,4 @@
-import type { ManagedStatements } from './aws-managed-statements.ts';
-
-const allow = (actions: readonly string[]) => [{ Effect: 'Allow', Action: actions, Resource: '*' }];
+import { allow, type ManagedStatements } from './managed-statements.ts';
 
 /** Policies of service-linked roles: what each service may do in an account, nobody else can attach them. */
 export const SERVICE_ROLE_STATEMENTS: readonly ManagedStatements[] = (
@@ -79,5 +77,5 @@ export const SERVICE_ROLE_STATEMENTS: readonly ManagedStatements[] = (
   name,
   path: '/aws-service-role/',
   description,
-  statements: allow(actions),
+  statements: [allow(actions)],
 }));
