@@ -1,3 +1,4 @@
+// Has a process of its own: a signing key that another test has derived is not derived again.
 import assert from 'node:assert/strict';
 import crypto from 'node:crypto';
 import { syncBuiltinESMExports } from 'node:module';
