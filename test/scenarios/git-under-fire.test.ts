@@ -11,7 +11,7 @@ import { committing, Ledger, MERGES, merging, movedKey, pushing, reviewKey } fro
 import { until } from './road.ts';
 
 /** A release run takes hundreds: `SLIPWAY_TEST_KILLS=200`. */
-const KILLS = Number(process.env['SLIPWAY_TEST_KILLS'] ?? 4);
+const KILLS = Number(process.env['SLIPWAY_TEST_KILLS'] ?? 3);
 const SEED = Number(process.env['SLIPWAY_TEST_SEED'] ?? 20_261_128);
 const LONGEST_LIFE_MS = 1_500;
 /** What one life may take, its end and the checks of what it has seen included. */

@@ -5,28 +5,12 @@ import type { ProtocolVersion } from '../../git/advertisement.ts';
 import type { Caller } from '../../kernel/auth/identity.ts';
 import type { Context, Origin } from '../../kernel/context.ts';
 import type { BlobStore } from '../../kernel/store/blobs.ts';
+import { SSH_ALGORITHMS } from './ssh-algorithms.ts';
 import { protocolOf, readSshCommand, type SshCommand } from './ssh-command.ts';
 import { sshHostKey } from './ssh-host-key.ts';
 import { hangUp, hasRoomInPackets, Logins, limitUnread, socketOf, watchStall } from './ssh-limits.ts';
 import { gatherWrites, outputOf } from './ssh-output.ts';
 import { serveSshCommand } from './ssh-serve.ts';
-
-/** Authenticated ciphers, curves and SHA-2 only. AES-GCM alone, since clients would choose slower ones first. */
-const ALGORITHMS = {
-  kex: [
-    'curve25519-sha256',
-    'curve25519-sha256@libssh.org',
-    'ecdh-sha2-nistp256',
-    'ecdh-sha2-nistp384',
-    'ecdh-sha2-nistp521',
-    'diffie-hellman-group16-sha512',
-    'diffie-hellman-group14-sha256',
-  ],
-  serverHostKey: ['ssh-ed25519'],
-  cipher: ['aes128-gcm@openssh.com', 'aes256-gcm@openssh.com'],
-  hmac: ['hmac-sha2-256-etm@openssh.com', 'hmac-sha2-512-etm@openssh.com'],
-  compress: ['none'],
-} as ssh2.Algorithms;
 
 const MAX_CONNECTIONS = 512;
 /** From the first byte until the key is accepted, as OpenSSH's LoginGraceTime, shorter. */
@@ -68,7 +52,7 @@ export async function openSshDoor(ctx: Context): Promise<readonly string[]> {
   const server = new ssh2.Server(
     {
       hostKeys: [await sshHostKey(ctx.config.data)],
-      algorithms: ALGORITHMS,
+      algorithms: SSH_ALGORITHMS,
       ident: 'Slipway',
       keepaliveInterval: KEEP_ALIVE_MS,
     },

@@ -96,7 +96,8 @@ const worksFor = async (t: TestContext, server: TestServer, user: SshUser) => {
 
 test('clients that break the rules of SSH lose their connections, and nobody else notices', async (t) => {
   const { server, alice } = await started(t);
-  await fill(server, 1);
+  const file = { ...app, branchName: 'main', filePath: 'a', fileContent: Buffer.from('a') };
+  await server.root_.codecommit.putFile(file);
   await t.test('a second command on one channel', async () => {
     const client = await login(t, server, alice);
     const channel = await start(client, FETCH);
@@ -130,7 +131,7 @@ test('clients that break the rules of SSH lose their connections, and nobody els
 test('G13: over SSH, who takes nothing however large his window holds git back, and is hung up on', async (t) => {
   const clock = new HandClock(Date.now());
   const { server, alice, git } = await started(t, { clock });
-  const tip = await fill(server, 5);
+  const tip = await fill(server, 3);
   const client = await login(t, server, alice);
   announce(client, 0xffffffff, 32_768);
   const channel = await start(client, FETCH);
@@ -157,7 +158,7 @@ test('G13: over SSH, who takes nothing however large his window holds git back, 
 
 test('G13: over SSH, who sends more than he was asked for is hung up on', async (t) => {
   const { server, alice } = await started(t);
-  const tip = await fill(server, 2);
+  const tip = await fill(server, 1);
   const client = await login(t, server, alice);
   const channel = await start(client, FETCH, { env: { GIT_PROTOCOL: 'version=2' } });
   await once(channel, 'data');
@@ -186,7 +187,7 @@ test('G13: over SSH, a client that vanishes in mid-pack takes its git along', as
   await eventually(async () => (await quarantineOf(server)).length === 0);
 
   // So does one that closes its channel while nobody reads what it has sent.
-  const tip = await fill(server, 2);
+  const tip = await fill(server, 1);
   const other = await login(t, server, alice);
   const fetching = await start(other, FETCH, { env: { GIT_PROTOCOL: 'version=2' } });
   await once(fetching, 'data');
