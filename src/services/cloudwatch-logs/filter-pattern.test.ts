@@ -31,6 +31,9 @@ const CASES: [pattern: string, message: string, matches: boolean][] = [
   ['[ip, user, code = 4*]', '10.0.0.1 bob', false],
   ['[ip, ..., size > 100]', '10.0.0.1 "GET / HTTP/1.1" x y 1000', true],
   ['[ip, ..., size > 100]', '10.0.0.1 5', false],
+  ['[a = "x y", b = "p q", c]', '[x y]"p q" z', true],
+  ['[a = "[x", b = y, c]', '[x y "z', true],
+  ['[a = "x]", b]', ' x] ""', true],
 ];
 
 test('filter patterns match what AWS says they match', () => {
@@ -51,4 +54,11 @@ test('I3: matching takes time linear in the message', () => {
   const start = performance.now();
   assert.equal(filter(message), false);
   assert.ok(performance.now() - start < 2_000);
+  // Brackets and quotation marks that are opened and never closed.
+  for (const sign of ['[', '"']) {
+    const fields = compileFilterPattern('[a, b]');
+    const begin = performance.now();
+    assert.equal(fields(`${sign} `.repeat(125_001)), false);
+    assert.ok(performance.now() - begin < 2_000, sign);
+  }
 });

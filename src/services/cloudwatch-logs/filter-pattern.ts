@@ -77,10 +77,32 @@ function parseFieldPattern(text: string): MessageFilter {
   };
 }
 
+const SPACE = /\s*/y;
+const WORD = /\S+/y;
+
+/** The words of a message, in one walk: what is opened and never closed is not looked for to the end at each opening sign. */
 function splitWords(message: string): string[] {
-  return [...message.matchAll(/"([^"]*)"|\[([^\]]*)\]|(\S+)/g)].map(
-    ([, quoted, bracketed, plain]) => quoted ?? bracketed ?? plain!,
-  );
+  const closing: Readonly<Record<string, { sign: string; last: number }>> = {
+    '"': { sign: '"', last: message.lastIndexOf('"') },
+    '[': { sign: ']', last: message.lastIndexOf(']') },
+  };
+  const words: string[] = [];
+  for (let at = 0; ; ) {
+    SPACE.lastIndex = at;
+    at += SPACE.exec(message)![0].length;
+    if (at >= message.length) return words;
+    const close = closing[message[at]!];
+    if (close !== undefined && close.last > at) {
+      const end = message.indexOf(close.sign, at + 1);
+      words.push(message.slice(at + 1, end));
+      at = end + 1;
+    } else {
+      WORD.lastIndex = at;
+      const [word] = WORD.exec(message)!;
+      words.push(word);
+      at += word.length;
+    }
+  }
 }
 
 /** Text between quotation marks, with its escapes undone; other text as it is. */
