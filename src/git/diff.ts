@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { GitFailure } from './failure.ts';
 import { isFolder, type TreeEntry } from './object-format.ts';
 import type { ObjectReader, PathEntry } from './objects.ts';
@@ -23,6 +24,8 @@ export interface DiffSide {
 
 /** Entries looked at by one comparison; ten objects can unfold to billions of folders. */
 const MAX_ENTRIES = 1_000_000;
+/** Entries between two turns of everybody else: folders that are in memory are walked without waiting for anything. */
+const ENTRIES_AT_ONCE = 5_000;
 
 /**
  * The files that differ, in git's order, without looking for renames. Folders that are the same on both sides are not
@@ -41,6 +44,7 @@ async function* diffWithin(
 ): AsyncGenerator<FileChange> {
   budget.left -= 1;
   if (budget.left < 0) throw new GitFailure('tree-too-large', `more than ${MAX_ENTRIES} files and folders differ`);
+  if (budget.left % ENTRIES_AT_ONCE === 0) await setImmediate();
   if (before.entry?.id === after.entry?.id && before.entry?.mode === after.entry?.mode) return;
   const change = { before: fileOf(before), after: fileOf(after) };
   if (change.before !== null || change.after !== null) yield change;
