@@ -131,7 +131,8 @@ test('a list costs the same whatever lies under its prefixes', async (t) => {
       assert.equal(CommonPrefixes.length, 100);
       times.push(performance.now() - start);
     }
-    return times.sort((a, b) => a - b)[4]!;
+    // The least: what else the machine does makes others longer.
+    return Math.min(...times);
   };
   for (const [Bucket, perFolder] of [
     ['few', 50],
