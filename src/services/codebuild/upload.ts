@@ -7,6 +7,7 @@ import { pipeline } from 'node:stream/promises';
 import type * as sdk from '@aws-sdk/client-codebuild';
 import type * as s3Sdk from '@aws-sdk/client-s3';
 import type { Context } from '../../kernel/context.ts';
+import { trimEnd } from '../../kernel/trim-end.ts';
 import {
   ArtifactError,
   type ArtifactFile,
@@ -123,7 +124,7 @@ export function targetOf(
   return {
     bucket,
     key: parts
-      .map((part) => part.replace(/^\/+|\/+$/g, ''))
+      .map((part) => trimEnd(part.replace(/^\/+/, ''), '/'))
       .filter((part) => part !== '')
       .join('/'),
   };

@@ -1,6 +1,7 @@
 import * as sdk from '@aws-sdk/client-codecommit';
 import { isObjectId, shortNameProblem } from '../../git/ref-name.ts';
 import { fault } from '../../kernel/fault.ts';
+import { trimEnd } from '../../kernel/trim-end.ts';
 
 /** AWS's limit of a file that goes through the API. */
 export const MAX_FILE_BYTES = 6 * 1024 * 1024;
@@ -72,7 +73,7 @@ export function checkCommitTexts(texts: {
  * @throws InvalidPathException
  */
 export function gitPath(path: string): string {
-  const trimmed = path.replace(/^\/+|\/+$/g, '');
+  const trimmed = trimEnd(path.replace(/^\/+/, ''), '/');
   if (trimmed === '') return '';
   const isBad =
     trimmed.length > MAX_PATH_CHARACTERS ||
@@ -131,7 +132,7 @@ const IGNORABLE = /[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]/g;
 /** What some file system takes for a step upwards or for git's own folder. */
 function isBadName(name: string): boolean {
   const plain = name.replace(IGNORABLE, '').toLowerCase();
-  const stem = plain.replace(/:.*$/, '').replace(/[. ]+$/, '');
+  const stem = trimEnd(plain.replace(/:.*$/, ''), '. ');
   return /^[. ]*$/.test(plain) || stem === '.git' || /^git~\d+$/.test(stem);
 }
 

@@ -103,8 +103,11 @@ function readObject(text: string): Record<string, unknown> | undefined {
 function nesting(text: string): number {
   let depth = 0;
   let deepest = 0;
-  for (const [token] of text.matchAll(/"(?:[^"\\]|\\.)*"|[[{\]}]/gs)) {
-    if (token === '{' || token === '[') deepest = Math.max(deepest, ++depth);
+  let isInString = false;
+  for (const [token] of text.matchAll(/\\.|["[{\]}]/gs)) {
+    if (token === '"') isInString = !isInString;
+    else if (isInString) continue;
+    else if (token === '{' || token === '[') deepest = Math.max(deepest, ++depth);
     else if (token === '}' || token === ']') depth -= 1;
   }
   return deepest;

@@ -78,6 +78,19 @@ export function contextKeysOf(document: string): string[] {
   for (const statement of [Statement].flat() as { Condition?: Record<string, Record<string, unknown>> }[]) {
     for (const block of Object.values(statement.Condition ?? {})) for (const key of Object.keys(block)) add(key);
   }
-  for (const [, name] of document.matchAll(/\$\{([\w:/.=+@ -]+?)\s*(?:,[^}]*)?\}/g)) add(name!);
+  for (const name of variablesOf(document)) add(name);
   return [...keys.values()];
+}
+
+/** The names in `${name}` and `${name, 'default'}`, in one walk over the document. */
+function* variablesOf(document: string): Generator<string> {
+  let end = -1;
+  for (let at = document.indexOf('${'); at >= 0; at = document.indexOf('${', at + 2)) {
+    if (end < at) end = document.indexOf('}', at);
+    if (end < 0) return;
+    const name = /^[\w:/.=+@ -]+(?=[,}])/.exec(document.slice(at + 2, end + 1))?.[0];
+    if (name === undefined) continue;
+    yield name.trimEnd();
+    at = end - 1;
+  }
 }

@@ -88,11 +88,13 @@ export function headerGrants(input: AccessListInput): Grant[] {
     const text = input[member];
     if (text === undefined) continue;
     for (const item of text.split(',')) {
-      const match = /^\s*(id|uri|emailAddress)\s*=\s*"?([^"]*)"?\s*$/i.exec(item);
+      // In two steps: white space that two parts of one expression could take would be tried in every division.
+      const [, name = '', value = ''] = /^(id|uri|emailAddress)\s*=(.*)$/is.exec(item.trim()) ?? [];
+      const match = name === '' ? null : /^"?([^"]*)"?$/.exec(value.trim());
       if (match === null) throw invalidArgument('Argument format not recognized', `x-amz-grant-${permission}`, text);
-      const kind = match[1]!.toLowerCase();
+      const kind = name.toLowerCase();
       grants.push({
-        grantee: granteeOf(kind === 'id' ? { ID: match[2]! } : kind === 'uri' ? { URI: match[2]! } : {}),
+        grantee: granteeOf(kind === 'id' ? { ID: match[1]! } : kind === 'uri' ? { URI: match[1]! } : {}),
         permission,
       });
     }

@@ -40,7 +40,7 @@ const invalid = (message: string): Fault => fault(sdk.InvalidIdentityTokenExcept
  * @throws InvalidIdentityToken, IDPRejectedClaim, ExpiredToken
  */
 export function verifyAssertion(encoded: string, provider: SamlProvider, ctx: Context): SamlAssertion {
-  if (!/^[A-Za-z0-9+/\s]+={0,2}\s*$/.test(encoded)) throw invalid('Invalid base64 SAMLResponse');
+  if (!/^[A-Za-z0-9+/\s]+(?:={1,2}\s*)?$/.test(encoded)) throw invalid('Invalid base64 SAMLResponse');
   let assertion: Element;
   let status: string;
   try {

@@ -1,4 +1,5 @@
 import type * as codecommitSdk from '@aws-sdk/client-codecommit';
+import { trimEnd } from '../../../kernel/trim-end.ts';
 import { writeArtifact } from './objects.ts';
 import type { Job, Outcome, Provider } from './provider.ts';
 
@@ -40,7 +41,7 @@ function found(
   artifact: Awaited<ReturnType<typeof writeArtifact>>,
 ): Outcome {
   // git ends a message with a newline; variables and summaries show it without.
-  const message = (commit.message ?? '').replace(/\n+$/, '');
+  const message = trimEnd(commit.message ?? '', '\n');
   const committed = dateOf(commit.committer);
   return {
     status: 'Succeeded',

@@ -1,3 +1,4 @@
+import { trimEnd } from '../../../kernel/trim-end.ts';
 import { contentTypeOf } from './content-types.ts';
 import { keepLocally, type LocalArchive } from './local-archive.ts';
 import { type ObjectSettings, openObject, writeObject } from './objects.ts';
@@ -56,7 +57,7 @@ async function deploy(job: Job, local: LocalArchive): Promise<Outcome> {
     });
     return done(bucket, objectKey);
   }
-  const prefix = objectKey === undefined ? '' : `${objectKey.replace(/\/+$/, '')}/`;
+  const prefix = objectKey === undefined ? '' : `${trimEnd(objectKey, '/')}/`;
   const zip = await zipEntries(local.path, local.size);
   try {
     await forEachParallel(zip.entries, (entry) => writeEntry(job, bucket, prefix, entry, settings));
