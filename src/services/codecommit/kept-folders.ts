@@ -69,8 +69,10 @@ async function collectVanished(
   const [old, young] = [await objects.tree(before), after === null ? [] : await objects.tree(after)];
   const folders = old.filter(({ mode }) => isFolder(mode));
   if (after === null && folders.length === 0) found.push(Buffer.concat([...above, Buffer.from(KEEPER)]));
+  // A folder may hold a hundred thousand others: looked for one by one, they would take the square of that.
+  const byName = new Map(young.map((entry) => [entry.rawName.toString('latin1'), entry]));
   for (const { rawName, id } of folders) {
-    const same = young.find((entry) => entry.rawName.equals(rawName));
+    const same = byName.get(rawName.toString('latin1'));
     // A file has taken the folder's place.
     if (same !== undefined && !isFolder(same.mode)) continue;
     await collectVanished(objects, id, same?.id ?? null, [...above, rawName, Buffer.from('/')], found);

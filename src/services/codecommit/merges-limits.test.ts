@@ -82,3 +82,23 @@ test('G9: files of more than 100,000 lines are one stretch: nobody waits for mil
   assert.deepEqual(stretches, [[true, [0, 100_001], [0, 100_001], [0, 100_001]]]);
   assert.equal(Buffer.from(mergeHunks![0]!.source!.hunkContent!, 'base64').toString(), text('feature', 100_001));
 });
+
+test('G9: a merge that keeps empty folders looks through thousands of them in one walk', async (t) => {
+  const { alice } = await startWithRepository(t);
+  const histories = await Histories.start(t, alice.remote('app'));
+  const many = Object.fromEntries(Array.from({ length: 30_000 }, (_, at) => [`${at}/f`, '1']));
+  const base = await histories.commit('main', [], many);
+  await histories.commit('feature', [base], { ...many, b: '1', '15/f': '2' });
+  await histories.commit('main', [base], { ...many, c: '1' });
+  await histories.push();
+  const spec = { ...app, sourceCommitSpecifier: 'feature', destinationCommitSpecifier: 'main' };
+  // Once without looking at folders: what the merge itself takes on this machine.
+  await alice.codecommit.createUnreferencedMergeCommit({ ...spec, mergeOption: 'SQUASH_MERGE' });
+  const took = async (keepEmptyFolders: boolean) => {
+    const began = performance.now();
+    await alice.codecommit.createUnreferencedMergeCommit({ ...spec, mergeOption: 'SQUASH_MERGE', keepEmptyFolders });
+    return performance.now() - began;
+  };
+  const [without, withThem] = [await took(false), await took(true)];
+  assert.ok(withThem < 3 * without + 1_000, `${withThem} ms, ${without} ms without`);
+});
