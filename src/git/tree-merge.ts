@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { EMPTY_TREE_ID, formatTree, isFolder, objectIdOf, type TreeEntry } from './object-format.ts';
 import type { ObjectWriter } from './object-writer.ts';
 import type { ObjectReader } from './objects.ts';
@@ -36,6 +37,8 @@ async function mergeFolder(
   const { base, ours, theirs } = ids;
   if (ours === theirs || base === theirs) return ours === EMPTY_TREE_ID ? null : ours;
   if (base === ours) return theirs === EMPTY_TREE_ID ? null : theirs;
+  // Folders that are in memory are read without waiting for anything: between two of them others have their turn.
+  await setImmediate();
   const folders = {
     base: await byName(objects, base),
     ours: await byName(objects, ours),
