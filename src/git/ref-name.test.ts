@@ -9,6 +9,8 @@ const GOOD = [
   'refs/notes/commits',
   'refs/heads/ü',
   'refs/heads/@x',
+  'refs/heads/refs',
+  'refs/heads/a/refs/b',
   'refs/heads/a@b',
 ];
 const BAD = [
@@ -20,6 +22,8 @@ const BAD = [
   'refs/replace/0123',
   'refs/x',
   'refs/heads/HEAD',
+  'refs/heads/refs/heads/main',
+  'refs/tags/refs/heads/main',
   'refs/heads/-x',
   'refs/heads/--upload-pack=id',
   'refs/heads/a..b',

@@ -15,7 +15,7 @@ export function isObjectId(text: string): boolean {
 /**
  * Why a reference name is not accepted, or null when it is fine. Allowed are names below refs/heads, refs/tags and
  * refs/notes, well formed by git-check-ref-format(1), of at most 256 characters after the namespace (AWS's limit for
- * branches), whose last part is no object id and which cannot be taken for an option or for HEAD.
+ * branches), whose last part is no object id and which cannot be taken for an option, for HEAD or for a full name.
  */
 export function refNameProblem(name: string): string | null {
   const namespace = NAMESPACES.find((prefix) => name.startsWith(prefix));
@@ -33,6 +33,8 @@ export function shortNameProblem(name: string): string | null {
     return 'the name holds a sequence that is not allowed';
   if (name.startsWith('-')) return 'the name begins with a dash';
   if (name === 'HEAD') return 'the name HEAD is reserved';
+  // Beside a branch `refs/heads/main`, git clients find two references that `main` could mean, and push to neither.
+  if (name.startsWith('refs/')) return 'the name begins with refs/';
   if (/^[0-9a-fA-F]{40}$/.test(name)) return 'the name looks like an object id';
   if (name.endsWith('.')) return 'the name ends with a dot';
   return name.split('/').some(isBadPart) ? 'the name holds a part that is not allowed' : null;
