@@ -201,3 +201,34 @@ test('a Deny on tags bites', async (t) => {
     });
   }
 });
+
+test('I4: of two tags whose keys differ by case alone, a request shows the one that its resource will', async (t) => {
+  const server = await startServer(t);
+  const when = (key: string, value: string) => ({ Condition: { StringEquals: { [key]: value } }, Resource: '*' });
+  const user = await server.user('red', {
+    Version: '2012-10-17',
+    Statement: [
+      { Effect: 'Allow', Action: 'codecommit:CreateRepository', ...when('aws:RequestTag/Team', 'red') },
+      { Effect: 'Allow', Action: 'codecommit:GetRepository', ...when('aws:ResourceTag/Team', 'blue') },
+    ],
+  });
+  const twins: Record<string, string>[] = [
+    { team: 'blue', Team: 'red' },
+    { Team: 'red', team: 'blue' },
+    { Team: 'blue', team: 'red' },
+    { team: 'red', Team: 'blue' },
+  ];
+  let made = 0;
+  for (const [at, tags] of twins.entries()) {
+    const repositoryName = `twins-${at}`;
+    try {
+      await user.codecommit.createRepository({ repositoryName, tags });
+      made += 1;
+    } catch (error) {
+      assert.equal((error as Error).name, 'AccessDeniedException');
+      continue;
+    }
+    await assert.rejects(user.codecommit.getRepository({ repositoryName }), { name: 'AccessDeniedException' });
+  }
+  assert.equal(made, 2);
+});

@@ -43,7 +43,7 @@ export async function authorizeCall(identity: IdentitySource, ctx: Context, call
         resourceKeys(resourceAccount, tags),
         looked,
         (resource.keys ?? NO_KEYS) as Keys,
-        call.conditions as Keys,
+        () => inOneOrder(call.conditions as Keys),
       ),
       identityPolicies: policies.identity,
       boundary: policies.boundary,
@@ -207,5 +207,13 @@ function sessionKeys(
 function resourceKeys(account: string, tags: ResourceTags | undefined): Keys {
   const keys: Record<string, string | undefined> = { 'aws:ResourceAccount': account };
   for (const [key, value] of Object.entries(tags ?? {})) keys[`aws:ResourceTag/${key}`] = value;
-  return keys;
+  return inOneOrder(keys);
+}
+
+/**
+ * Tags may differ by the case of their keys alone, and policies see one of them. It is the same one in the request that
+ * sets them and in the resource that has them, or a caller would choose by their order which of them is looked at.
+ */
+function inOneOrder(keys: Keys): Keys {
+  return Object.fromEntries(Object.entries(keys).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
