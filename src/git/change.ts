@@ -96,11 +96,10 @@ async function attempt(
   } finally {
     // The answer does not wait for the files to move, nor for the sweeping; what stays behind is swept at the next start.
     if (incoming === null) lease.release();
-    else
-      incoming
-        .remove()
-        .catch(repository.surroundings.report)
-        .finally(() => lease.release());
+    else {
+      const swept = incoming.remove().catch(repository.surroundings.report);
+      repository.goesOn(swept.finally(() => lease.release()));
+    }
   }
 }
 

@@ -99,8 +99,13 @@ test('a push is answered before its pack is in the cache, and whoever comes for 
   const cloned = bob.run('clone', '-q', server.remote('r1'), '.').then(() => 'cloned');
   const asked = () => server.requests.some(({ path }) => path.endsWith('/git-upload-pack'));
   await eventually(asked);
-  assert.equal(await Promise.race([cloned, new Promise((resolve) => setImmediate(resolve, 'waits'))]), 'waits');
+  const waits = () => new Promise((resolve) => setImmediate(resolve, 'waits'));
+  assert.equal(await Promise.race([cloned, waits()]), 'waits');
+  // A server that stops, too: else it would write into a folder that may be gone.
+  const closed = repository.close().then(() => 'closed');
+  assert.equal(await Promise.race([closed, waits()]), 'waits');
   moving.resolve();
+  assert.equal(await closed, 'closed');
   assert.equal(await cloned, 'cloned');
   assert.equal(await bob.run('rev-parse', 'HEAD'), await alice.run('rev-parse', 'HEAD'));
   await eventually(() => !repository.busy);

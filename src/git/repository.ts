@@ -62,6 +62,7 @@ export class Repository {
   readonly #retired = new Map<string, Set<Lease>>();
   /** Packs whose files are just being moved here by the push that brought them. */
   readonly #arriving = new Map<string, Promise<void>>();
+  readonly #afterwork = new Set<Promise<void>>();
   #present = new Set<string>();
   /** Packs of the list that the files were last brought up to: what a newer list does not name any more has been dropped. */
   #listed: ReadonlySet<string> = new Set();
@@ -216,8 +217,15 @@ export class Repository {
     await this.#turn.run(async () => undefined);
   }
 
+  /** Takes note of work on the files that goes on after the answer to whoever asked for it: closing waits for it. */
+  goesOn(work: Promise<void>): void {
+    const done = work.finally(() => this.#afterwork.delete(done));
+    this.#afterwork.add(done);
+  }
+
   /** Ends the reader and forgets the cache's state; the files stay. */
   async close(): Promise<void> {
+    await Promise.all(this.#afterwork);
     await this.#closeReader();
     this.#known = undefined;
     this.#syncedGeneration = -1;
