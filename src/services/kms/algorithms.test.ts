@@ -56,7 +56,10 @@ test('signatures over messages and digests verify outside and here, and any othe
   let tried = 0;
   for (const spec of specs) {
     const { KeyId, publicKey } = await makeKey(kms, spec);
-    const { SigningAlgorithms } = (await kms.describeKey({ KeyId })).KeyMetadata!;
+    const { SigningAlgorithms, CustomerMasterKeySpec } = (await kms.describeKey({ KeyId })).KeyMetadata!;
+    const younger = spec === 'ECC_NIST_EDWARDS25519' || spec.startsWith('ML_DSA');
+    assert.equal(CustomerMasterKeySpec, younger ? undefined : spec);
+    assert.equal((await kms.getPublicKey({ KeyId })).CustomerMasterKeySpec, CustomerMasterKeySpec);
     for (const SigningAlgorithm of SigningAlgorithms!) {
       for (const request of requests(SigningAlgorithm, publicKey)) {
         const { Signature } = await kms.sign({ KeyId, SigningAlgorithm, ...request });

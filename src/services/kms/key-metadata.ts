@@ -1,6 +1,6 @@
 import type * as sdk from '@aws-sdk/client-kms';
 import type { Context } from '../../kernel/context.ts';
-import { encryptionAlgorithms, specOf } from './key-specs.ts';
+import { encryptionAlgorithms, specMembers, specOf } from './key-specs.ts';
 import type { KeyTable, KmsTables } from './tables.ts';
 
 /** A key as DescribeKey shows it. */
@@ -20,8 +20,7 @@ export async function keyMetadata(ctx: Context, row: Readonly<KeyTable>): Promis
     ...(row.state === 'PendingReplicaDeletion' ? { PendingDeletionWindowInDays: row.pending_window_days ?? 0 } : {}),
     Origin: row.origin,
     KeyManager: row.manager,
-    CustomerMasterKeySpec: row.spec as sdk.CustomerMasterKeySpec,
-    KeySpec: row.spec as sdk.KeySpec,
+    ...specMembers(row),
     ...(algorithms.length === 0 ? {} : { EncryptionAlgorithms: [...algorithms] }),
     ...(row.usage === 'SIGN_VERIFY' ? { SigningAlgorithms: [...facts.signing] } : {}),
     ...(row.usage === 'KEY_AGREEMENT' ? { KeyAgreementAlgorithms: ['ECDH' as const] } : {}),

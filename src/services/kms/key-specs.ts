@@ -1,4 +1,4 @@
-import type * as sdk from '@aws-sdk/client-kms';
+import * as sdk from '@aws-sdk/client-kms';
 
 export type KeySpec = sdk.KeySpec;
 export type KeyUsage = sdk.KeyUsageType;
@@ -87,6 +87,12 @@ export function specOf(row: { spec: string }): SpecFacts {
   const facts = findSpec(row.spec);
   if (facts === undefined) throw new Error(`a stored key has the unknown spec ${row.spec}`);
   return facts;
+}
+
+/** The spec in answers: under its former name, too, where that member's own enum has it (it was closed before ML-DSA and Ed25519 came). */
+export function specMembers({ spec }: { spec: string }): Pick<sdk.KeyMetadata, 'KeySpec' | 'CustomerMasterKeySpec'> {
+  const former = spec in sdk.CustomerMasterKeySpec ? { CustomerMasterKeySpec: spec as sdk.CustomerMasterKeySpec } : {};
+  return { ...former, KeySpec: spec as sdk.KeySpec };
 }
 
 /** Encryption algorithms of a key, by its usage. */

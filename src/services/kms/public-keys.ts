@@ -6,7 +6,7 @@ import { commonFault } from '../../kernel/wire/errors.ts';
 import { endDryRun, keyForUse, usingKey } from './crypto-operations.ts';
 import { checkGrantTokens } from './grant-tokens.ts';
 import { keyByName } from './key-access.ts';
-import { encryptionAlgorithms, specOf } from './key-specs.ts';
+import { encryptionAlgorithms, specMembers, specOf } from './key-specs.ts';
 import { currentMaterial, requireUsable } from './key-states.ts';
 
 type Op<N extends OperationName<typeof sdk>> = Operation<typeof sdk, N>;
@@ -25,8 +25,7 @@ export const GetPublicKey: Op<'GetPublicKey'> = {
     return {
       KeyId: key.arn,
       PublicKey: publicKey!.export({ type: 'spki', format: 'der' }),
-      CustomerMasterKeySpec: key.spec as sdk.CustomerMasterKeySpec,
-      KeySpec: key.spec as sdk.KeySpec,
+      ...specMembers(key),
       KeyUsage: key.usage as sdk.KeyUsageType,
       ...(key.usage === 'ENCRYPT_DECRYPT' ? { EncryptionAlgorithms: [...encryptionAlgorithms(key)] } : {}),
       ...(key.usage === 'SIGN_VERIFY' ? { SigningAlgorithms: [...facts.signing] } : {}),
