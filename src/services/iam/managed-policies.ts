@@ -164,8 +164,14 @@ async function listedPolicies(
   after: string | undefined,
   limit: number,
 ): Promise<sdk.Policy[]> {
-  const isUsed = ({ AttachmentCount: attachments = 0, PermissionsBoundaryUsageCount: boundaries = 0 }: sdk.Policy) =>
-    (usage === 'PermissionsBoundary' ? boundaries : attachments) > 0;
+  const isWanted = ({
+    AttachmentCount: attachments = 0,
+    PermissionsBoundaryUsageCount: boundaries = 0,
+  }: sdk.Policy) => {
+    if (usage === 'PermissionsBoundary') return boundaries > 0;
+    if (onlyAttached === true) return attachments > 0;
+    return usage === undefined || attachments > 0 || boundaries === 0;
+  };
   const found: sdk.Policy[] = [];
   let at = after;
   while (scope !== 'AWS' && found.length < limit) {
@@ -176,7 +182,7 @@ async function listedPolicies(
       ctx.account,
     );
     const policies = rows.map((row) => policyOf(row, uses.get(row.arn)!));
-    found.push(...policies.filter((policy) => onlyAttached !== true || isUsed(policy)));
+    found.push(...policies.filter(isWanted));
     if (rows.length < limit) break;
     at = rows.at(-1)!.arn;
   }
@@ -186,7 +192,7 @@ async function listedPolicies(
   const managed = arns
     .filter((one) => after === undefined || one > after)
     .map((one) => awsPolicyOf(one, uses.get(one)!)!)
-    .filter((policy) => onlyAttached !== true || isUsed(policy));
+    .filter(isWanted);
   return [...found, ...managed].slice(0, limit);
 }
 

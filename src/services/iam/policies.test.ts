@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { PolicyUsageType } from '@aws-sdk/client-iam';
 import { startServer } from '../../../test/harness.ts';
 import { parsePolicy } from '../../kernel/auth/policy-grammar.ts';
 import { AWS_MANAGED_POLICIES } from './aws-managed-policies.ts';
@@ -153,6 +154,19 @@ test('attachments: idempotent, bounded, listed with who uses them', async (t) =>
   assert.deepEqual((await iam.listAttachedUserPolicies({ UserName: 'u' })).AttachedPolicies, [
     { PolicyName: 'P', PolicyArn },
   ]);
+  const bounding = await iam.createPolicy({ PolicyName: 'Bounds', PolicyDocument: allow('s3:*') });
+  await iam.createPolicy({ PolicyName: 'Unused', PolicyDocument: allow('s3:*') });
+  await iam.putUserPermissionsBoundary({ UserName: 'u', PermissionsBoundary: bounding.Policy!.Arn });
+  const named = async (PolicyUsageFilter?: PolicyUsageType, OnlyAttached?: boolean) => {
+    const { Policies } = await iam.listPolicies({ Scope: 'Local', PolicyUsageFilter, OnlyAttached });
+    return Policies!.map(({ PolicyName }) => PolicyName);
+  };
+  assert.deepEqual(await named(), ['Bounds', 'P', 'Unused']);
+  assert.deepEqual(await named('PermissionsBoundary'), ['Bounds', 'P']);
+  assert.deepEqual(await named('PermissionsPolicy'), ['P', 'Unused']);
+  assert.deepEqual(await named('PermissionsPolicy', true), ['P']);
+  const awsOnes = await iam.listPolicies({ Scope: 'AWS', PolicyUsageFilter: 'PermissionsBoundary' });
+  assert.deepEqual(awsOnes.Policies, []);
   const local = await iam.listPolicies({ Scope: 'Local', OnlyAttached: true });
   assert.deepEqual(
     local.Policies!.map(({ Arn }) => Arn),
