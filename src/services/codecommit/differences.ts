@@ -1,6 +1,7 @@
 import * as sdk from '@aws-sdk/client-codecommit';
 import { type ChangedFile, type DiffSide, diffEntries, type FileChange } from '../../git/diff.ts';
 import { isGitFailure } from '../../git/failure.ts';
+import { isFolder } from '../../git/object-format.ts';
 import type { ObjectReader } from '../../git/objects.ts';
 import type { Lease } from '../../git/repository.ts';
 import { fault } from '../../kernel/fault.ts';
@@ -27,22 +28,27 @@ interface Cursor {
   seen: number;
 }
 
-/** Files that differ between two commits, in the order of git; without `before`, every file is an addition. */
+/**
+ * Files that differ between two commits, in the order of git; without `before`, every file is an addition. A path that is
+ * given for one side alone limits both.
+ */
 export const GetDifferences: Op<'GetDifferences'> = {
   resource: ofRepository,
   async handle(input, ctx) {
     const { repositoryName, beforeCommitSpecifier, afterCommitSpecifier, MaxResults: max = PAGE } = input;
     if (max < 1) throw fault(sdk.InvalidMaxResultsException, 'MaxResults must be greater than zero.');
-    const [beforePath, afterPath] = [gitPath(input.beforePath ?? ''), gitPath(input.afterPath ?? '')];
+    const beforePath = gitPath(input.beforePath ?? input.afterPath ?? '');
+    const afterPath = gitPath(input.afterPath ?? input.beforePath ?? '');
+    const named = { before: input.beforePath !== undefined, after: input.afterPath !== undefined };
     for (const specifier of [beforeCommitSpecifier, afterCommitSpecifier]) requireSpecifier(specifier);
     const repository = await repositoryByName(ctx, ctx, repositoryName);
-    const names = [repository.id, beforeCommitSpecifier, afterCommitSpecifier, beforePath, afterPath];
+    const names = [repository.id, beforeCommitSpecifier, afterCommitSpecifier, beforePath, afterPath, named];
     const scope = `GetDifferences ${JSON.stringify(names)}`;
     const given = cursorOf<Cursor>(ctx, scope, input.NextToken, invalidToken);
     return readRepository(ctx, repository, async (lease) => {
       const cursor = given ?? (await firstCursor(lease, beforeCommitSpecifier, afterCommitSpecifier));
-      const before = await sideOf(lease.objects, cursor.before, beforePath);
-      const after = await sideOf(lease.objects, cursor.after, afterPath);
+      const before = await sideOf(lease.objects, cursor.before, beforePath, named.before);
+      const after = await sideOf(lease.objects, cursor.after, afterPath, named.after);
       const limit = Math.min(max, MAX_PAGE);
       const differences = await collect(diffEntries(lease.objects, before, after), cursor.seen, limit + 1);
       if (differences.length <= limit) return { differences };
@@ -60,12 +66,23 @@ async function firstCursor(lease: Lease, before: string | undefined, after: stri
   };
 }
 
-/** @throws PathDoesNotExistException */
-async function sideOf(objects: ObjectReader, commitId: string | undefined, path: string): Promise<DiffSide> {
-  if (commitId === undefined) return { path, entry: null };
+/**
+ * One side, where a folder is the root of the paths that are shown, as in AWS's example of a renamed folder. A path that
+ * only the other side named may be missing here.
+ * @throws PathDoesNotExistException
+ */
+async function sideOf(
+  objects: ObjectReader,
+  commitId: string | undefined,
+  path: string,
+  named: boolean,
+): Promise<DiffSide> {
+  if (commitId === undefined) return { path: '', entry: null };
   const entry = await objects.findPath((await objects.commit(commitId)).tree, path);
-  if (entry === null) throw fault(sdk.PathDoesNotExistException, `The path ${path} does not exist in ${commitId}`);
-  return { path, entry };
+  if (entry === null && named) {
+    throw fault(sdk.PathDoesNotExistException, `The path ${path} does not exist in ${commitId}`);
+  }
+  return { path: entry === null || isFolder(entry.mode) ? '' : path, entry };
 }
 
 async function collect(changes: AsyncIterable<FileChange>, skip: number, limit: number): Promise<sdk.Difference[]> {

@@ -153,6 +153,41 @@ test('differences are what git says, page by page, though the branch moves', asy
   );
 });
 
+test('differences of folders are told by their paths within them, and a folder that is named once is meant on both sides', async (t) => {
+  const { codecommit, head: parentCommitId } = await seeded(t);
+  const put = (filePath: string, text: string) => ({ filePath, fileContent: Buffer.from(text) });
+  const on = { ...app, branchName: 'main' };
+  const putFiles = [put('lib/old/blob.txt', 'one'), put('lib/old/deep/same.txt', 'same'), put('lib/aside.txt', 'one')];
+  const { commitId: before } = await codecommit.createCommit({ ...on, parentCommitId, putFiles });
+  const { commitId: after } = await codecommit.createCommit({
+    ...on,
+    parentCommitId: before,
+    putFiles: [
+      put('lib/new/blob.txt', 'two'),
+      put('lib/new/deep/more.txt', 'two'),
+      put('lib/new/deep/same.txt', 'same'),
+      put('lib/aside.txt', 'two'),
+    ],
+    deleteFiles: [{ filePath: 'lib/old/blob.txt' }, { filePath: 'lib/old/deep/same.txt' }],
+  });
+  const told = async (paths: { beforePath?: string; afterPath?: string }) => {
+    const commits = { beforeCommitSpecifier: before, afterCommitSpecifier: after };
+    const { differences } = await codecommit.getDifferences({ ...app, ...commits, ...paths });
+    return differences!.map(({ changeType, beforeBlob, afterBlob }) => [changeType, beforeBlob?.path, afterBlob?.path]);
+  };
+  assert.deepEqual(await told({ beforePath: 'lib/old', afterPath: 'lib/new/' }), [
+    ['M', 'blob.txt', 'blob.txt'],
+    ['A', undefined, 'deep/more.txt'],
+  ]);
+  assert.deepEqual(await told({ afterPath: 'lib/new' }), [
+    ['A', undefined, 'blob.txt'],
+    ['A', undefined, 'deep/more.txt'],
+    ['A', undefined, 'deep/same.txt'],
+  ]);
+  assert.deepEqual(await told({ beforePath: 'lib/old/deep' }), [['D', 'same.txt', undefined]]);
+  assert.deepEqual(await told({ afterPath: 'lib/aside.txt' }), [['M', 'lib/aside.txt', 'lib/aside.txt']]);
+});
+
 test('each mistake with a file or commit has its own fault', async (t) => {
   const { codecommit, server, head, copy } = await seeded(t);
   await server.root_.codecommit.createRepository({ repositoryName: 'empty' });
