@@ -114,7 +114,9 @@ function encodeQuery(
 ): RestAnswer {
   const { name } = shape;
   // An output without members is written all the same: Go's SDK (and Terraform) looks for it, as for UpdateRole.
-  const result = isUnit(shape) ? '' : `<${name}Result>${writeXmlMembers(shape.output, output)}</${name}Result>`;
+  const result = isUnit(shape)
+    ? ''
+    : `<${name}Result>${writeXmlMembers(shape.output, output, 'seconds')}</${name}Result>`;
   const metadata = `<ResponseMetadata><RequestId>${requestId}</RequestId></ResponseMetadata>`;
   const body = `<${name}Response xmlns="${service.xmlNamespace}">${result}${metadata}</${name}Response>`;
   return { status: 200, headers: { 'content-type': 'text/xml' }, body };

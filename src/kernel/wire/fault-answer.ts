@@ -97,7 +97,7 @@ function styled(
       );
     }
     case 's3': {
-      const modelled = fault.shape === undefined ? '' : writeXmlMembers(fault.shape, { ...fault.members });
+      const modelled = fault.shape === undefined ? '' : writeXmlMembers(fault.shape, { ...fault.members }, 'seconds');
       const more = `${modelled}${plainMembers(fault)}`;
       const error = `<Code>${escapeXml(fault.code)}</Code><Message>${escapeXml(fault.message)}</Message>${more}<RequestId>${requestId}</RequestId>`;
       return xml(fault.status, 'application/xml', `<?xml version="1.0" encoding="UTF-8"?>\n<Error>${error}</Error>`);

@@ -188,7 +188,7 @@ test('AWS Query: lists, structures, blobs and errors', async (t) => {
   ];
   const created = await client.createUser({ UserName: 'alice', Tags: tags });
   assert.deepEqual(seen[0], { UserName: 'alice', Tags: tags });
-  assert.deepEqual(created.User?.CreateDate, new Date('2026-11-21T01:02:03.456Z'));
+  assert.deepEqual(created.User?.CreateDate, new Date('2026-11-21T01:02:03Z'), 'whole seconds');
   const { Users, IsTruncated } = await client.listUsers({});
   assert.deepEqual([Users?.[0]?.UserName, IsTruncated], [`<&"'\r\n\t ü😀 `, false]);
   const context = [{ ContextKeyName: 'aws:k', ContextKeyValues: ['1', '2'], ContextKeyType: 'stringList' as const }];
@@ -363,6 +363,21 @@ test('REST-XML: streams, metadata, XML bodies, bodiless answers, errors', async 
   assert.equal((await refusal(client.headObject({ Bucket: 'b', Key: 'none' }))).status, 404);
   const absent = await refusal(client.createBucket({ Bucket: 'b' }));
   assert.deepEqual([absent.name, absent.status], ['NotImplemented', 501]);
+});
+
+test('XML has times as AWS has them: whole seconds of IAM, and of S3 always a fraction', () => {
+  const [iam, s3] = [testService('iam', {}), testService('s3', {})];
+  const text = (service: Service, name: string, output: Record<string, unknown>) =>
+    String(encode(service, service.operationShape(name)!, output, 'id').body);
+  assert.match(text(iam, 'GetUser', { User: { CreateDate: AT } }), /<CreateDate>2026-11-21T01:02:03Z</);
+  const even = new Date('2026-11-21T01:02:03Z');
+  for (const [at, fraction] of [
+    [AT, '456'],
+    [even, '000'],
+  ] as const) {
+    const listed = text(s3, 'ListObjectsV2', { Contents: [{ LastModified: at }] });
+    assert.ok(listed.includes(`<LastModified>2026-11-21T01:02:03.${fraction}Z<`), listed);
+  }
 });
 
 test('AWS Query: an output without members is written, nothing at all is not', () => {

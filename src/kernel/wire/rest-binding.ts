@@ -201,8 +201,8 @@ function setText(
   const root = name ?? shape.traits.xmlName ?? shape.name;
   const own = shape.traits.xmlNamespace !== undefined;
   const xml = own
-    ? writeXmlElement(shape, root, value)
-    : `<${root}${xmlNamespace === undefined ? '' : ` xmlns="${xmlNamespace}"`}>${writeXmlMembers(shape, value)}</${root}>`;
+    ? writeXmlElement(shape, root, value, 'milliseconds')
+    : `<${root}${xmlNamespace === undefined ? '' : ` xmlns="${xmlNamespace}"`}>${writeXmlMembers(shape, value, 'milliseconds')}</${root}>`;
   answer.headers['content-type'] ??= 'application/xml';
   answer.body = `<?xml version="1.0" encoding="UTF-8"?>\n${xml}`;
 }

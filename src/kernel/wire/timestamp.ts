@@ -36,3 +36,16 @@ export function writeTimestamp(date: Date, format: TimestampFormat): string {
 function rfc3339(date: Date): string {
   return date.toISOString().replace('.000Z', 'Z');
 }
+
+/** How XML has times. Source: AWS's answers, as the examples of its CLI show them. */
+export type XmlTimes =
+  /** IAM and STS: `2026-11-21T01:02:03Z`. */
+  | 'seconds'
+  /** S3: `2026-11-21T01:02:03.000Z`. The fraction is always there, as strict readers want it. */
+  | 'milliseconds';
+
+/** A time in the text of an XML element. */
+export function writeXmlTime(date: Date, times: XmlTimes): string {
+  const text = date.toISOString();
+  return times === 'milliseconds' ? text : text.replace(/\.\d+Z$/, 'Z');
+}

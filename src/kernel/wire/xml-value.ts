@@ -12,7 +12,7 @@ import type {
   TimestampFormat,
   Traits,
 } from './shape.ts';
-import { parseTimestamp, writeTimestamp } from './timestamp.ts';
+import { parseTimestamp, writeTimestamp, writeXmlTime, type XmlTimes } from './timestamp.ts';
 
 /** What the parser gives: text, or children by name (repeated ones as an array), text beside attributes as `#text`. */
 type XmlTree = string | { [name: string]: XmlTree | XmlTree[] };
@@ -188,22 +188,22 @@ export function writeSimpleText(shape: SimpleShape, value: unknown, fallback: Ti
 }
 
 /** The XML of a structure's members, without the element around them. */
-export function writeXmlMembers(shape: StructureShape, value: Record<string, unknown>): string {
+export function writeXmlMembers(shape: StructureShape, value: Record<string, unknown>, times: XmlTimes): string {
   let out = '';
   for (const member of shape.members) {
     const item = value[member.name];
     if (item === undefined || item === null || isBound(member) || member.traits.xmlAttribute) continue;
-    out += writeXmlMember(member, item);
+    out += writeXmlMember(member, item, times);
   }
   return out;
 }
 
-function writeXmlMember(member: Member, value: unknown): string {
+function writeXmlMember(member: Member, value: unknown, times: XmlTimes): string {
   const name = member.traits.xmlName ?? member.name;
   const { shape } = member;
-  if (shape.kind === 'list') return writeXmlList(shape, member, name, value as unknown[]);
-  if (shape.kind === 'map') return writeXmlMap(shape, member, name, value as Record<string, unknown>);
-  return writeXmlElement(shape, name, value, member.traits.xmlNamespace);
+  if (shape.kind === 'list') return writeXmlList(shape, member, name, value as unknown[], times);
+  if (shape.kind === 'map') return writeXmlMap(shape, member, name, value as Record<string, unknown>, times);
+  return writeXmlElement(shape, name, value, times, member.traits.xmlNamespace);
 }
 
 /** One element with its content; attributes and namespaces as the model says. @param namespace of the member that holds it. */
@@ -211,14 +211,18 @@ export function writeXmlElement(
   shape: Shape,
   name: string,
   value: unknown,
+  times: XmlTimes,
   namespace: Traits['xmlNamespace'] = shape.traits.xmlNamespace,
 ): string {
   if (shape.kind === 'structure' || shape.kind === 'union') {
     const record = value as Record<string, unknown>;
-    return `<${name}${attributes(shape, record, namespace)}>${writeXmlMembers(shape, record)}</${name}>`;
+    return `<${name}${attributes(shape, record, namespace)}>${writeXmlMembers(shape, record, times)}</${name}>`;
   }
   if (shape.kind === 'list' || shape.kind === 'map') throw new Error('collections are written by their holder');
-  return `<${name}>${escapeXml(writeSimpleText(shape as SimpleShape, value))}</${name}>`;
+  const simple = shape as SimpleShape;
+  const isTime = simple.kind === 'timestamp' && (simple.format ?? 'date-time') === 'date-time';
+  const text = isTime ? writeXmlTime(value as Date, times) : writeSimpleText(simple, value);
+  return `<${name}>${escapeXml(text)}</${name}>`;
 }
 
 function attributes(
@@ -238,20 +242,26 @@ function attributes(
   return out;
 }
 
-function writeXmlList(shape: ListShape, member: Member, name: string, values: unknown[]): string {
+function writeXmlList(shape: ListShape, member: Member, name: string, values: unknown[], times: XmlTimes): string {
   const flat = member.traits.xmlFlattened !== undefined;
   const itemName = flat ? name : (shape.member.traits.xmlName ?? 'member');
-  const items = values.map((item) => writeXmlElement(shape.member, itemName, item)).join('');
+  const items = values.map((item) => writeXmlElement(shape.member, itemName, item, times)).join('');
   return flat ? items : `<${name}>${items}</${name}>`;
 }
 
-function writeXmlMap(shape: MapShape, member: Member, name: string, value: Record<string, unknown>): string {
+function writeXmlMap(
+  shape: MapShape,
+  member: Member,
+  name: string,
+  value: Record<string, unknown>,
+  times: XmlTimes,
+): string {
   const flat = member.traits.xmlFlattened !== undefined;
   let out = '';
   for (const [key, item] of Object.entries(value)) {
     const entryName = flat ? name : 'entry';
-    const keyXml = writeXmlElement(shape.key, shape.key.traits.xmlName ?? 'key', key);
-    out += `<${entryName}>${keyXml}${writeXmlElement(shape.value, shape.value.traits.xmlName ?? 'value', item)}</${entryName}>`;
+    const keyXml = writeXmlElement(shape.key, shape.key.traits.xmlName ?? 'key', key, times);
+    out += `<${entryName}>${keyXml}${writeXmlElement(shape.value, shape.value.traits.xmlName ?? 'value', item, times)}</${entryName}>`;
   }
   return flat ? out : `<${name}>${out}</${name}>`;
 }
