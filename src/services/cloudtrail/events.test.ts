@@ -24,6 +24,22 @@ test('every call can be looked up at once, with who made it and what came of it'
   assert.equal(Events[0]!.ReadOnly, 'false');
 });
 
+test('an event has the time of its record, in whole seconds, and is found by it', async (t) => {
+  const { cloudtrail, iam } = (await startServer(t)).root_;
+  const names = Array.from({ length: 4 }, (_, i) => `u${i}`);
+  for (const UserName of names) await iam.createUser({ UserName });
+  const LookupAttributes = [{ AttributeKey: 'EventName' as const, AttributeValue: 'CreateUser' }];
+  const { Events = [] } = await cloudtrail.lookupEvents({ LookupAttributes });
+  assert.equal(Events.length, names.length);
+  for (const { EventId, EventTime, CloudTrailEvent } of Events) {
+    const record = JSON.parse(CloudTrailEvent!) as { eventTime: string };
+    assert.deepEqual(EventTime, new Date(record.eventTime));
+    const range = { StartTime: EventTime, EndTime: EventTime };
+    const found = await cloudtrail.lookupEvents({ LookupAttributes, ...range });
+    assert.ok(found.Events!.some((event) => event.EventId === EventId));
+  }
+});
+
 test('secrets do not stand in the trail', async (t) => {
   const server = await startServer(t);
   const { cloudtrail, iam } = server.root_;

@@ -10,6 +10,7 @@ import { likeOfType, namedResource } from './resource-types.ts';
 type Op<N extends OperationName<typeof sdk>> = Operation<typeof sdk, N>;
 
 const MAX_RESULTS = 50;
+const SECOND = 1_000;
 
 interface Cursor {
   at: number;
@@ -58,7 +59,7 @@ function select(
     .where('region', '=', ctx.region);
   if (attribute !== undefined) query = query.where((e) => matches(e, attribute));
   if (start !== undefined) query = query.where('at', '>=', start.getTime());
-  if (end !== undefined) query = query.where('at', '<=', end.getTime());
+  if (end !== undefined) query = query.where('at', '<', secondOf(end.getTime()) + SECOND);
   if (after !== undefined) {
     query = query.where((e) => e.or([e('at', '<', after.at), e.and([e('at', '=', after.at), e('id', '<', after.id)])]));
   }
@@ -107,6 +108,11 @@ function ofType(e: ExpressionBuilder<KernelTables, 'kernel_audit'>, type: string
   return type === 'AWS::S3::Bucket' ? e.and([among, e('resources', 'not like', '%:s3:::%/%')]) : among;
 }
 
+/** The second, in epoch milliseconds, that a time is in: records and answers have no finer time. */
+function secondOf(at: number): number {
+  return Math.floor(at / SECOND) * SECOND;
+}
+
 function eventOf(row: AuditTable): sdk.Event {
   const resources = (JSON.parse(row.resources) as string[]).map(namedResource);
   return {
@@ -114,7 +120,7 @@ function eventOf(row: AuditTable): sdk.Event {
     EventName: row.event_name,
     ReadOnly: row.read_only === 1 ? 'true' : 'false',
     AccessKeyId: row.access_key_id ?? undefined,
-    EventTime: new Date(row.at),
+    EventTime: new Date(secondOf(row.at)),
     EventSource: row.event_source,
     Username: row.user_name ?? undefined,
     Resources: resources.map(({ type, name }) => ({ ResourceType: type, ResourceName: name })),
