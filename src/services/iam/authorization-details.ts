@@ -173,7 +173,7 @@ function groupDetail(row: GroupRow, owners: Owners): sdk.GroupDetail {
 }
 
 async function roleDetail(ctx: Context, row: RoleRow, owners: Owners): Promise<sdk.RoleDetail> {
-  const { MaxSessionDuration: _, Description: __, ...role } = roleOf(row);
+  const { Description: _, ...role } = roleOf(row);
   return {
     ...role,
     InstanceProfileList: await profilesOfRoles(ctx, row.id),

@@ -18,6 +18,9 @@ test('a role from birth to deletion', async (t) => {
     Tags: [{ Key: 'a', Value: 'b' }],
   });
   assert.match(Role!.RoleId!, /^AROA[A-Z2-7]{17}$/);
+  assert.equal(Role!.MaxSessionDuration, undefined, 'only GetRole and ListRoles tell it');
+  assert.equal((await iam.getRole({ RoleName: 'Build' })).Role!.MaxSessionDuration, 7200);
+  assert.equal((await iam.listRoles({})).Roles![0]!.MaxSessionDuration, 7200);
   assert.equal(Role!.Arn, `arn:aws:iam::${ACCOUNT}:role/service/Build`);
   assert.equal(decodeURIComponent(Role!.AssumeRolePolicyDocument!), SERVICE);
   await assert.rejects(iam.createRole({ RoleName: 'build', AssumeRolePolicyDocument: SERVICE }), {

@@ -36,7 +36,7 @@ export function lastUse(ctx: Context, row: RoleRow): sdk.RoleLastUsed {
   return { LastUsedDate: new Date(atMs), ...(region === null ? {} : { Region: region }) };
 }
 
-/** A role as lists show it. */
+/** A role as every answer shows it. In AWS's examples only GetRole and ListRoles tell how long its sessions may be. */
 export function roleOf(row: RoleRow): sdk.Role {
   return {
     Path: row.path,
@@ -46,8 +46,11 @@ export function roleOf(row: RoleRow): sdk.Role {
     CreateDate: new Date(row.created_at),
     AssumeRolePolicyDocument: encodeDocument(row.trust_policy),
     ...(row.description === null ? {} : { Description: row.description }),
-    MaxSessionDuration: row.max_session_seconds,
   };
+}
+
+function listedRole(row: RoleRow): sdk.Role {
+  return { ...roleOf(row), MaxSessionDuration: row.max_session_seconds };
 }
 
 async function detailedRole(source: Context | Tx, row: RoleRow): Promise<sdk.Role> {
@@ -101,7 +104,7 @@ export const GetRole: Op<'GetRole'> = {
   async handle({ RoleName: name }, ctx) {
     const row = await entityByName(ctx, ctx.account, 'role', name);
     const role = await detailedRole(ctx, row);
-    return { Role: { ...role, RoleLastUsed: lastUse(ctx, row) } };
+    return { Role: { ...role, MaxSessionDuration: row.max_session_seconds, RoleLastUsed: lastUse(ctx, row) } };
   },
 };
 
@@ -116,7 +119,7 @@ export const ListRoles: Op<'ListRoles'> = {
       (after, limit) => listEntities(ctx, 'role', { pathPrefix, after, limit }),
       ({ name_key }) => name_key,
     );
-    return { Roles: items.map(roleOf), ...truncation };
+    return { Roles: items.map(listedRole), ...truncation };
   },
 };
 
