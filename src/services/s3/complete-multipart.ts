@@ -36,7 +36,7 @@ export const CompleteMultipartUpload: Op<'CompleteMultipartUpload'> = {
       if (done === undefined) throw noSuchUpload(input.UploadId);
       return answer(input, ctx, { row: done, bucket });
     }
-    const parts = chooseParts(input.UploadId, listed, await partsOf(ctx, upload.id), upload);
+    const parts = await chosenParts(ctx, input, listed, upload);
     const { etag, size, checksum } = await summarise(input, upload, parts);
     const written = await ctx.tx(async (tx): Promise<Written> => {
       const change = { tx, ctx, bucket: await bucketByName(tx, input) };
@@ -128,6 +128,21 @@ function invalidPart(number: number, etag: string | undefined, uploadId?: string
     "One or more of the specified parts could not be found. The part may not have been uploaded, or the specified entity tag may not match the part's entity tag.",
     { ...(uploadId === undefined ? {} : { UploadId: uploadId }), PartNumber: number, ETag: etag },
   );
+}
+
+/** @throws NoSuchUpload where the parts are gone because somebody ends the upload at the same time; InvalidPart and the like */
+async function chosenParts(
+  ctx: Context,
+  input: Input,
+  listed: Parameters<typeof chooseParts>[1],
+  upload: UploadTable,
+): Promise<PartTable[]> {
+  try {
+    return chooseParts(input.UploadId, listed, await partsOf(ctx, upload.id), upload);
+  } catch (error) {
+    if ((await findUpload(ctx, input)) === undefined) throw noSuchUpload(input.UploadId);
+    throw error;
+  }
 }
 
 /** The rows of the listed parts. @throws InvalidPart, EntityTooSmall */
