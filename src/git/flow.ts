@@ -48,10 +48,12 @@ export function passOn(source: Readable, response: ServerResponse, clock: Clock)
       release();
       resolve();
     };
-    source.on('data', (chunk: Buffer) => {
+    source.on('data', (chunk: Buffer<ArrayBuffer>) => {
       if (held === 0) response.cork();
       held += chunk.length;
-      response.write(chunk);
+      // Who else listens may still be writing it to a file.
+      if (source.listenerCount('data') > 1) response.write(chunk);
+      else response.write(chunk, () => giveBack(chunk));
       if (held >= PIECE_BYTES) release();
       else timer ??= clock.after(PIECE_MS, release);
     });
