@@ -68,6 +68,8 @@ export class Repository {
   #listed: ReadonlySet<string> = new Set();
   /** Objects that the bitmaps in the cache covered when they were written; 0 without bitmaps. */
   bitmapObjects = 0;
+  /** Counts packs whose files were removed here. */
+  removals = 0;
   #known: RepositoryState | undefined;
   #syncedGeneration = -1;
   /** What the references in the files are of. They are written when a git is to see them: ten thousand take their time. */
@@ -417,6 +419,7 @@ export class Repository {
   async #removePack(packId: string): Promise<void> {
     // Named again meanwhile, by a list that was read before the one that dropped it.
     if (this.#present.has(packId)) return;
+    this.removals += 1;
     await this.#files.removePack(packId);
     if (this.bitmapObjects > 0) this.surroundings.changed(this);
     this.bitmapObjects = 0;

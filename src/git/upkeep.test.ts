@@ -3,6 +3,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { HandClock } from '../kernel/testing/hand-clock.ts';
+import { GitFailure } from './failure.ts';
 import { GitClient, startGitServer, type TestServer, temporaryFolder, workingCopy } from './harness.ts';
 import type { PackRecord } from './truth.ts';
 import { GRACE_MS, packsToFold } from './upkeep.ts';
@@ -103,9 +104,21 @@ test('a large repository gets bitmaps, and loses them with the packs that they n
   await alice.feed(stream.join(''), 'fast-import', '--quiet');
   await alice.run('push', '-q', 'origin', 'main');
   const repository = server.store.repository(server.truths.truth('r1'));
-  await server.store.maintain(repository);
   const bitmaps = async () =>
     (await readdir(join(repository.gitDir, 'objects', 'pack'))).filter((name) => name.endsWith('.bitmap'));
+  // A pack that is let go meanwhile takes the lock of the index with it.
+  const { git } = server.store.surroundings;
+  const run = git.run.bind(git);
+  const once = t.mock.method(git, 'run', async (...args: Parameters<typeof run>) => {
+    if (args[0][0] !== 'multi-pack-index') return run(...args);
+    repository.removals += 1;
+    throw new GitFailure('process-failed', 'git multi-pack-index failed');
+  });
+  await server.store.maintain(repository);
+  assert.ok(once.mock.calls.some(({ arguments: [[command]] }) => command === 'multi-pack-index'));
+  once.mock.restore();
+  assert.equal((await bitmaps()).length, 0);
+  await server.store.maintain(repository);
   assert.equal((await bitmaps()).length, 1);
   await cloneAndCheck(t, server, alice);
   await alice.run('reset', '-q', '--hard');

@@ -142,10 +142,22 @@ async function writeBitmaps(repository: Repository): Promise<void> {
     // A lock is left behind when the server is killed here; nobody else writes this file.
     await rm(join(lease.gitDir, 'objects', 'pack', 'multi-pack-index.lock'), { force: true });
     const preferred = `--preferred-pack=pack-${largest.id}.pack`;
-    await repository.surroundings.git.run(['multi-pack-index', 'write', '--bitmap', '--no-progress', preferred], {
-      gitDir: lease.gitDir,
-      limits: LIMITS,
-    });
+    const { removals, surroundings } = repository;
+    const failure = await surroundings.git
+      .run(['multi-pack-index', 'write', '--bitmap', '--no-progress', preferred], {
+        gitDir: lease.gitDir,
+        limits: LIMITS,
+      })
+      .then(
+        () => null,
+        (error: unknown) => error,
+      );
+    if (repository.removals !== removals) {
+      // A pack that its last reader let go meanwhile took what was being written with it.
+      surroundings.changed(repository);
+      return;
+    }
+    if (failure !== null) throw failure;
     repository.bitmapObjects = objects;
   });
 }
